@@ -1,0 +1,1 @@
+//! Jobs: source to engine to emission to sink.

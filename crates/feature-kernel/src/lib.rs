@@ -1,0 +1,1 @@
+//! Pure feature families and Feature ABI v1.

@@ -1,0 +1,1 @@
+//! Events to book: integer ladders, sequencing, gaps, snapshots.

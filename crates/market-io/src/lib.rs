@@ -1,0 +1,1 @@
+//! Sources (bytes to packets) and sinks (rows to files).

@@ -1,0 +1,48 @@
+//! What a feature may ask of a book.
+
+/// Side of the book, or of the aggressor's opposite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// Buy orders; best is the highest price.
+    Bid,
+    /// Sell orders; best is the lowest price.
+    Ask,
+}
+
+/// One price level: price in ticks, quantity in lots (0 = absent).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, bytemuck::Pod, bytemuck::Zeroable,
+)]
+#[repr(C)]
+pub struct Level {
+    /// Price as a number of ticks; positive.
+    pub price_ticks: i64,
+    /// Quantity as a number of lots; 0 means that the level does not exist.
+    pub qty_lots: i64,
+}
+
+impl Level {
+    /// A level of `qty_lots` at `price_ticks`.
+    #[must_use]
+    pub const fn new(price_ticks: i64, qty_lots: i64) -> Self {
+        Self { price_ticks, qty_lots }
+    }
+}
+
+/// The settled book after one packet, as features see it.
+///
+/// Implemented by the engine's book and by the naive one that checks it, so that the same kernel
+/// can run over both.
+pub trait BookView {
+    /// The best levels of a side, best first; at most as many as the book was built to keep ready.
+    fn top(&self, side: Side) -> &[Level];
+
+    /// Sum of lots with `low_ticks <= price <= high_ticks` on a side; 0 when the range is empty.
+    fn qty_between_lots(&self, side: Side, low_ticks: i64, high_ticks: i64) -> i128;
+
+    /// The best level of a side.
+    #[inline]
+    fn best(&self, side: Side) -> Option<Level> {
+        self.top(side).first().copied()
+    }
+}

@@ -1,0 +1,1 @@
+//! Tape strategies for tests.
