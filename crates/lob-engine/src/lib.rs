@@ -1,1 +1,15 @@
 //! Events to book: integer ladders, sequencing, gaps, snapshots.
+//!
+//! [`Book`] holds the levels, [`LobEngine`] decides for every packet whether it is new, repeated,
+//! late or follows a gap (`specs/semantics.md`, section 2). Nothing here knows about features.
+
+mod book;
+mod engine;
+mod error;
+mod ladder;
+mod sequencing;
+
+pub use book::{Book, BookShape};
+pub use engine::{Applied, Counters, LobEngine, Outcome};
+pub use error::Error;
+pub use ladder::MAX_LEVELS;

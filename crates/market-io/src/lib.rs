@@ -1,1 +1,12 @@
 //! Sources (bytes to packets) and sinks (rows to files).
+
+mod bytes;
+mod error;
+mod format;
+mod source;
+
+pub use error::{Error, Fault, Location, Position};
+pub use format::Format;
+pub use source::{MAX_KEPT_FAULTS, OpenOptions, Source, SourceStats, open};
+
+pub mod sink;

@@ -10,6 +10,7 @@ mod event;
 mod instrument;
 mod packet;
 mod quality;
+mod state;
 mod time;
 
 pub use book_view::{BookView, Level, Side};
@@ -18,4 +19,5 @@ pub use event::{EventFlags, EventKind, MarketEvent};
 pub use instrument::{FeedKind, Instrument, InstrumentError, Sequencing};
 pub use packet::{Aggressor, BookOp, Packet, PacketKind, Run, Trade};
 pub use quality::QualityFlags;
+pub use state::{StateError, StateReader, StateWriter};
 pub use time::{TimeUnitError, check_ns};

@@ -1,0 +1,89 @@
+//! What a family sees of one packet.
+
+use market_model::{BookView, Instrument, Level, Side};
+
+/// Factors from ticks and lots to scaled integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Units {
+    /// Scaled price of one tick.
+    pub tick_scaled: i64,
+    /// Scaled quantity of one lot.
+    pub lot_scaled: i64,
+    /// Decimals of prices.
+    pub price_scale: u8,
+    /// Decimals of quantities.
+    pub qty_scale: u8,
+}
+
+impl From<&Instrument> for Units {
+    fn from(instrument: &Instrument) -> Self {
+        Self {
+            tick_scaled: instrument.tick_scaled,
+            lot_scaled: instrument.lot_scaled,
+            price_scale: instrument.price_scale,
+            qty_scale: instrument.qty_scale,
+        }
+    }
+}
+
+/// Stamps of the packet as the feed gave them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PacketStamp {
+    /// Exchange time, UTC ns; 0 when missing.
+    pub ts_event_ns: i64,
+    /// Arrival time, UTC ns; 0 when unknown.
+    pub ts_recv_ns: i64,
+}
+
+/// Best quotes in scaled units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quotes {
+    /// Best bid price.
+    pub bid: i64,
+    /// Best ask price.
+    pub ask: i64,
+    /// Quantity at the best bid.
+    pub bid_qty: i64,
+    /// Quantity at the best ask.
+    pub ask_qty: i64,
+}
+
+/// The settled book and clock after one packet, or at a sampling time.
+#[derive(Debug)]
+pub struct Context<'a, B> {
+    /// The book.
+    pub book: &'a B,
+    /// Factors of the instrument.
+    pub units: Units,
+    /// Best quotes; meaningless when `frozen`.
+    pub quotes: Quotes,
+    /// Window clock, or the sampling time, UTC ns.
+    pub now_ns: i64,
+    /// `t_eff` of the last book packet, UTC ns.
+    pub last_book_ns: i64,
+    /// Stamps of the packet; `None` when sampling.
+    pub stamp: Option<PacketStamp>,
+    /// The packet had book content.
+    pub book_step: bool,
+    /// Updates are missing before this packet.
+    pub gap_step: bool,
+    /// The book is crossed or one-sided: nothing that reads it moves.
+    pub frozen: bool,
+}
+
+impl<B: BookView> Context<'_, B> {
+    /// Best levels of a side in ticks and lots.
+    #[inline]
+    #[must_use]
+    pub fn top(&self, side: Side) -> &[Level] {
+        self.book.top(side)
+    }
+
+    /// Sum of the first `levels` quantities of a side, scaled.
+    #[inline]
+    #[must_use]
+    pub fn depth_scaled(&self, side: Side, levels: usize) -> i128 {
+        let lots: i64 = self.book.top(side).iter().take(levels).map(|level| level.qty_lots).sum();
+        i128::from(lots) * i128::from(self.units.lot_scaled)
+    }
+}

@@ -1,0 +1,120 @@
+//! The few operations on numbers whose bits must be the same everywhere (`specs/semantics.md`, section 4).
+
+use market_model::POW10;
+
+/// `e^x`, the same bits on every platform: the pinned `libm` crate, plain IEEE operations.
+#[inline]
+#[must_use]
+pub fn det_exp(x: f64) -> f64 {
+    libm::exp(x)
+}
+
+/// An exact integer as a float: one rounding, nearest, ties to even.
+#[inline]
+#[must_use]
+pub const fn float(x: i128) -> f64 {
+    // The narrow conversion is one instruction; both round to nearest, ties to even.
+    let narrow = x as i64;
+    if narrow as i128 == x { narrow as f64 } else { x as f64 }
+}
+
+/// `float(num) / float(den)`; `None` when `den` is 0.
+#[inline]
+#[must_use]
+pub fn ratio(num: i128, den: i128) -> Option<f64> {
+    (den != 0).then(|| float(num) / float(den))
+}
+
+/// `10^k` as an exact integer.
+#[inline]
+#[must_use]
+pub fn pow10(k: u8) -> i128 {
+    i128::from(POW10[usize::from(k)])
+}
+
+/// The rational `num / den` (`den > 0`) rounded to the nearest integer, ties to even.
+///
+/// ```
+/// use feature_kernel::numeric::round_half_even;
+/// assert_eq!(round_half_even(5, 2), 2);
+/// assert_eq!(round_half_even(7, 2), 4);
+/// assert_eq!(round_half_even(-5, 2), -2);
+/// ```
+#[inline]
+#[must_use]
+pub const fn round_half_even(num: i128, den: i128) -> i128 {
+    let (quotient, remainder) = (num.div_euclid(den), num.rem_euclid(den));
+    let twice = 2 * remainder;
+    if twice > den || (twice == den && quotient & 1 == 1) { quotient + 1 } else { quotient }
+}
+
+/// `round_half_even(float(num) * 1e6 / float(den))`, 0 when `den` is 0: parts per million as the
+/// deployed `lob_shared_v1` rounds them.
+#[inline]
+#[must_use]
+pub fn ppm(num: i128, den: i128) -> i64 {
+    if den == 0 {
+        return 0;
+    }
+    let value = (float(num) * 1e6) / float(den);
+    // |num| <= |den|, so the value is within +-1e6.
+    value.round_ties_even() as i64
+}
+
+/// `floor(num / den)` for `den > 0`.
+#[inline]
+#[must_use]
+pub const fn floor_div(num: i128, den: i128) -> i128 {
+    let (narrow_num, narrow_den) = (num as i64, den as i64);
+    if narrow_num as i128 == num && narrow_den as i128 == den {
+        narrow_num.div_euclid(narrow_den) as i128
+    } else {
+        num.div_euclid(den)
+    }
+}
+
+/// `ceil(num / den)` for `den > 0`.
+#[inline]
+#[must_use]
+pub const fn ceil_div(num: i128, den: i128) -> i128 {
+    -floor_div(-num, den)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_rationals_half_to_even() {
+        for (num, den, want) in
+            [(1, 2, 0), (3, 2, 2), (-1, 2, 0), (-3, 2, -2), (10, 3, 3), (11, 3, 4), (-11, 3, -4)]
+        {
+            assert_eq!(round_half_even(num, den), want, "{num}/{den}");
+        }
+    }
+
+    #[test]
+    fn ppm_matches_the_golden_vector() {
+        assert_eq!(ppm(40 - 25, 65), 230_769);
+        assert_eq!(ppm(10 - 20, 30), -333_333);
+        assert_eq!(ppm(0, 0), 0);
+    }
+
+    #[test]
+    fn det_exp_bits_are_pinned() {
+        for (x, bits) in [
+            (0.0, 0x3FF0_0000_0000_0000_u64),
+            (-1.0, 0x3FD7_8B56_362C_EF38),
+            (1.0, 0x4005_BF0A_8B14_576A),
+            (-745.2, 0),
+        ] {
+            assert_eq!(det_exp(x).to_bits(), bits, "exp({x})");
+        }
+        let mut hash = 0_u64;
+        for i in 0..1_000_000_u32 {
+            let x = f64::from(i) * -40.0 / 1_000_000.0;
+            hash = hash.rotate_left(5) ^ det_exp(x).to_bits();
+        }
+        assert_eq!(hash, 0, "hash over 10^6 values");
+    }
+}

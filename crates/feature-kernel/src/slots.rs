@@ -1,0 +1,65 @@
+//! Where families write: values and masks of one frame, or of one sampled row.
+
+/// Value words and masks of a frame under construction.
+///
+/// A slot that is not written in a packet stays invalid and keeps its word.
+#[derive(Debug)]
+pub(crate) struct Slots<'a> {
+    pub(crate) values: &'a mut [u64],
+    pub(crate) changed: &'a mut [u64],
+    pub(crate) valid: &'a mut [u64],
+    pub(crate) saturated: bool,
+}
+
+impl Slots<'_> {
+    #[inline]
+    fn put(&mut self, slot: usize, word: u64) {
+        let (index, bit) = (slot / 64, slot % 64);
+        self.changed[index] |= u64::from(self.values[slot] != word) << bit;
+        self.valid[index] |= 1 << bit;
+        self.values[slot] = word;
+    }
+
+    /// Writes a signed integer.
+    #[inline]
+    pub(crate) fn i64(&mut self, slot: usize, value: i64) {
+        self.put(slot, value.cast_unsigned());
+    }
+
+    /// Writes a wide integer, clamped to 64 bits; clamping is flagged on the frame.
+    #[inline]
+    pub(crate) fn i128(&mut self, slot: usize, value: i128) {
+        let clamped = value.clamp(i64::MIN.into(), i64::MAX.into());
+        self.saturated |= clamped != value;
+        self.put(slot, (clamped as i64).cast_unsigned());
+    }
+
+    /// Writes a small unsigned integer.
+    #[inline]
+    pub(crate) fn u32(&mut self, slot: usize, value: u32) {
+        self.put(slot, value.into());
+    }
+
+    /// Writes a float; what is not finite stays invalid, and -0.0 becomes 0.0.
+    #[inline]
+    pub(crate) fn f64(&mut self, slot: usize, value: f64) {
+        if value.is_finite() {
+            self.put(slot, (value + 0.0).to_bits());
+        }
+    }
+
+    /// Writes a float if there is one.
+    #[inline]
+    pub(crate) fn opt_f64(&mut self, slot: usize, value: Option<f64>) {
+        if let Some(value) = value {
+            self.f64(slot, value);
+        }
+    }
+
+    /// The word of a slot that was written in this packet.
+    #[inline]
+    #[must_use]
+    pub(crate) fn written(&self, slot: usize) -> Option<u64> {
+        ((self.valid[slot / 64] >> (slot % 64)) & 1 == 1).then(|| self.values[slot])
+    }
+}

@@ -1,0 +1,158 @@
+//! One symbol: its book, its kernel, and the rules between the two.
+
+use std::sync::Arc;
+
+use feature_kernel::frame::FrameHeader;
+use feature_kernel::{FeatureSet, FrameRef, Kernel, KernelStep, PacketStamp, Units};
+use lob_engine::{Applied, Book, BookShape, Counters, LobEngine, Outcome};
+use market_model::{Instrument, Packet, QualityFlags};
+
+use crate::error::Error;
+
+/// Book and kernel of one symbol, driven packet by packet.
+///
+/// ```
+/// use feature_runtime::{SymbolEngine, built_in_set};
+/// use market_model::{BookOp, Instrument, Level, Packet, PacketKind};
+///
+/// let btc = Instrument::new(0, "BTCUSDT", "0.1", "0.001")?;
+/// let mut engine = SymbolEngine::new(built_in_set("lob_shared_v1")?.into(), btc);
+/// let mut packet = Packet { kind: PacketKind::Snapshot, seq: 1, ..Packet::default() };
+/// packet.push_level(BookOp::SetBid, Level::new(618_001, 696));
+/// packet.push_level(BookOp::SetAsk, Level::new(618_003, 12));
+/// let frame = engine.process(&packet).expect("a two-sided book gives a frame");
+/// assert_eq!(frame.value(0), Some(618_001)); // best_bid, in units of 0.1
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SymbolEngine {
+    pub(crate) set: Arc<FeatureSet>,
+    pub(crate) instrument: Instrument,
+    pub(crate) lob: LobEngine,
+    pub(crate) kernel: Kernel,
+    refusal: Option<lob_engine::Error>,
+}
+
+impl SymbolEngine {
+    /// An engine before its first packet.
+    #[must_use]
+    pub fn new(set: Arc<FeatureSet>, instrument: Instrument) -> Self {
+        let lob = LobEngine::new(&instrument, set.top_count());
+        let kernel = Kernel::new(&set, Units::from(&instrument), instrument.symbol_id);
+        Self { set, instrument, lob, kernel, refusal: None }
+    }
+
+    /// Takes one packet; the frame if one is due.
+    ///
+    /// Defects of the data never fail: they become quality bits and counters. A packet that the book
+    /// refuses (too many levels, a level out of range) counts as rejected input (rule D11);
+    /// [`SymbolEngine::take_refusal`] says why.
+    #[inline]
+    pub fn process(&mut self, packet: &Packet) -> Option<FrameRef<'_>> {
+        let outcome = self.lob.apply(packet).unwrap_or_else(|refusal| {
+            self.refusal = Some(refusal);
+            self.lob.reject()
+        });
+        match outcome {
+            Outcome::Applied(applied) => self.step(packet, &applied),
+            Outcome::Gap => self.lose_book(packet),
+            Outcome::Reset => {
+                self.kernel.reset();
+                None
+            }
+            Outcome::Dropped => None,
+        }
+    }
+
+    #[inline]
+    fn step(&mut self, packet: &Packet, applied: &Applied) -> Option<FrameRef<'_>> {
+        if applied.new_session {
+            self.kernel.reset();
+        }
+        let frozen = matches!(applied.shape, BookShape::Crossed | BookShape::OneSided);
+        if frozen && self.kernel.frames() == 0 {
+            return None;
+        }
+        let header = FrameHeader {
+            seq: 0,
+            source_seq: if applied.book_step { packet.seq } else { self.lob.last_seq() },
+            source_ts_ns: applied.event_ts_ns,
+            local_ts_ns: packet.ts_recv_ns,
+            epoch: self.lob.epoch(),
+            quality: applied.flags | self.lob.take_pending(),
+        };
+        let step = KernelStep {
+            header,
+            stamp: PacketStamp { ts_event_ns: packet.ts_event_ns, ts_recv_ns: packet.ts_recv_ns },
+            now_ns: self.lob.t_eff_ns(),
+            book_step: applied.book_step,
+            gap_step: applied.gap_step,
+            frozen,
+        };
+        Some(self.kernel.step(self.lob.book(), &step))
+    }
+
+    #[cold]
+    fn lose_book(&mut self, packet: &Packet) -> Option<FrameRef<'_>> {
+        if self.kernel.frames() == 0 {
+            self.lob.add_pending(QualityFlags::GAP_DETECTED);
+            return None;
+        }
+        let lost = QualityFlags::GAP_DETECTED | QualityFlags::PARTIAL_FEATURES;
+        Some(self.kernel.lose_book(FrameHeader {
+            seq: 0,
+            source_seq: packet.seq,
+            source_ts_ns: packet.ts_event_ns,
+            local_ts_ns: packet.ts_recv_ns,
+            epoch: self.lob.epoch(),
+            quality: lost | self.lob.take_pending(),
+        }))
+    }
+
+    /// Values and valid bits at a time between packets (`specs/semantics.md`, section 5); `None`
+    /// before the first frame of the epoch.
+    pub fn sample(&mut self, now_ns: i64) -> Option<&feature_kernel::Sample> {
+        (self.kernel.frames() > 0).then(|| self.kernel.sample(self.lob.book(), now_ns))
+    }
+
+    /// The last frame; `None` before the first one of the epoch.
+    #[must_use]
+    pub fn frame(&self) -> Option<FrameRef<'_>> {
+        (self.kernel.frames() > 0).then(|| self.kernel.frame())
+    }
+
+    /// The feature set.
+    #[must_use]
+    pub fn feature_set(&self) -> &Arc<FeatureSet> {
+        &self.set
+    }
+
+    /// The instrument.
+    #[must_use]
+    pub fn instrument(&self) -> &Instrument {
+        &self.instrument
+    }
+
+    /// The book.
+    #[must_use]
+    pub fn book(&self) -> &Book {
+        self.lob.book()
+    }
+
+    /// Packets by fate.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.lob.counters()
+    }
+
+    /// The window clock, UTC ns; 0 before the first packet.
+    #[must_use]
+    pub fn t_eff_ns(&self) -> i64 {
+        self.lob.t_eff_ns()
+    }
+
+    /// Why the last refused packet was refused; taking it clears it.
+    pub fn take_refusal(&mut self) -> Option<Error> {
+        self.refusal.take().map(Into::into)
+    }
+}

@@ -1,0 +1,399 @@
+//! One side of the book: quantities indexed by price, in pages.
+//!
+//! Keys run so that the best level is always the highest key (bids: the price; asks: its negative),
+//! and both sides share one code path. A page holds 512 neighbouring prices with their occupancy
+//! bits; a directory finds the page of a key, a summary bitmap the next page that is not empty.
+//! Setting a level touches one page and costs the same at any depth and any distance; the next best
+//! is found by counting zeros. Prices too far from the rest for the directory go to a small tree:
+//! that bounds memory for hostile prices, and real data does not reach it
+//! (`docs/decisions/0003-price-indexed-pages.md`).
+
+use std::collections::BTreeMap;
+
+use market_model::Level;
+
+/// Levels that one side may hold (rule D23).
+pub const MAX_LEVELS: usize = 50_000;
+
+const PAGE_BITS: u32 = 9;
+const PAGE_LEVELS: usize = 1 << PAGE_BITS;
+const PAGE_WORDS: usize = PAGE_LEVELS / 64;
+/// Directory entries: 2^17 pages of 512 prices cover 67 million ticks around the market.
+const MAX_DIRECTORY: usize = 1 << 17;
+/// Pages of one side: 34 MB. Beyond it, single levels go to the tree.
+const MAX_PAGES: usize = 1 << 13;
+const NO_PAGE: u32 = u32::MAX;
+/// Packets between two moves of the directory, so that a hostile feed cannot make us rebuild always.
+const RECENTRE_EVERY: u32 = 1_024;
+
+#[derive(Debug, Clone)]
+struct Page {
+    qty_lots: [i64; PAGE_LEVELS],
+    occupied: [u64; PAGE_WORDS],
+    live: u32,
+    number: i64,
+}
+
+/// One side of the book; see the module documentation.
+#[derive(Debug, Clone)]
+pub(crate) struct Ladder {
+    pages: Vec<Page>,
+    directory: Vec<u32>,
+    /// One bit per directory entry: the page has at least one level.
+    summary: Vec<u64>,
+    /// Page number of the first directory entry; a multiple of 64.
+    first_page: i64,
+    far: BTreeMap<i64, i64>,
+    near_levels: u64,
+    /// No level lies above this key.
+    best_bound: i64,
+    /// Key of the last level in `top`; a change below it cannot alter `top`.
+    top_floor: i64,
+    top_is_stale: bool,
+    top: Vec<Level>,
+    top_count: usize,
+    is_ask: bool,
+    packets_since_recentre: u32,
+    pub(crate) unknown_deletes: u64,
+}
+
+impl Ladder {
+    pub(crate) fn new(is_ask: bool, top_count: usize) -> Self {
+        Self {
+            pages: Vec::new(),
+            directory: Vec::new(),
+            summary: Vec::new(),
+            first_page: 0,
+            far: BTreeMap::new(),
+            near_levels: 0,
+            best_bound: i64::MIN,
+            top_floor: i64::MIN,
+            top_is_stale: false,
+            top: Vec::with_capacity(top_count),
+            top_count: top_count.max(1),
+            is_ask,
+            packets_since_recentre: 0,
+            unknown_deletes: 0,
+        }
+    }
+
+    #[inline]
+    fn key(&self, price_ticks: i64) -> i64 {
+        if self.is_ask { -price_ticks } else { price_ticks }
+    }
+
+    /// Best levels, best first; valid after [`Ladder::settle`].
+    #[inline]
+    pub(crate) fn top(&self) -> &[Level] {
+        &self.top
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        usize::try_from(self.near_levels).unwrap_or(usize::MAX) + self.far.len()
+    }
+
+    /// Sets levels, quantity 0 deletes. The whole run is of one side, so nothing branches on it.
+    #[inline]
+    pub(crate) fn set_run(&mut self, levels: &[Level]) {
+        if self.is_ask {
+            for level in levels {
+                self.set(-level.price_ticks, level.qty_lots);
+            }
+        } else {
+            for level in levels {
+                self.set(level.price_ticks, level.qty_lots);
+            }
+        }
+    }
+
+    #[inline]
+    fn set(&mut self, key: i64, qty_lots: i64) {
+        let is = u64::from(qty_lots != 0);
+        self.top_is_stale |= key >= self.top_floor;
+        self.best_bound = self.best_bound.max(if qty_lots != 0 { key } else { i64::MIN });
+        let entry = ((key >> PAGE_BITS) - self.first_page).cast_unsigned();
+        let slot = match self.directory.get(usize::try_from(entry).unwrap_or(usize::MAX)) {
+            Some(&slot) if slot != NO_PAGE => slot,
+            _ => return self.set_without_page(key, qty_lots),
+        };
+        let page = &mut self.pages[slot as usize];
+        let cell = (key & (PAGE_LEVELS as i64 - 1)).cast_unsigned() as usize;
+        let was = u64::from(page.qty_lots[cell] != 0);
+        page.qty_lots[cell] = qty_lots;
+        let (word, bit) = (cell >> 6, cell & 63);
+        page.occupied[word] = (page.occupied[word] & !(1 << bit)) | (is << bit);
+        // Branch-free: whether a level appears or vanishes is a coin toss on real feeds.
+        page.live = page.live.wrapping_add((is as u32).wrapping_sub(was as u32));
+        self.near_levels = self.near_levels.wrapping_add(is).wrapping_sub(was);
+        self.unknown_deletes += (is | was) ^ 1;
+        let (word, bit) = ((entry >> 6) as usize, entry & 63);
+        self.summary[word] =
+            (self.summary[word] & !(1 << bit)) | (u64::from(page.live != 0) << bit);
+    }
+
+    /// A key without a page: gets one if the directory and the page budget allow, else the tree.
+    #[cold]
+    #[inline(never)]
+    fn set_without_page(&mut self, key: i64, qty_lots: i64) {
+        if qty_lots == 0 {
+            let known = self.far.remove(&key).is_some();
+            self.unknown_deletes += u64::from(!known);
+        } else if self.far.contains_key(&key) || !self.make_page(key >> PAGE_BITS) {
+            self.far.insert(key, qty_lots);
+        } else {
+            self.set(key, qty_lots);
+        }
+    }
+
+    /// Makes room for a page in the directory and creates it; `false` when a limit forbids it.
+    fn make_page(&mut self, number: i64) -> bool {
+        if self.directory.is_empty() {
+            // Room on both sides, so that a drifting market does not move the directory at once.
+            self.first_page = (number - 512) & !63;
+            self.directory = vec![NO_PAGE; 1_024];
+            self.summary = vec![0; 1_024 / 64];
+        }
+        let end_page = self.first_page + self.directory.len() as i64;
+        let first = self.first_page.min(number & !63);
+        let end = end_page.max((number | 63) + 1);
+        let Ok(needed) = usize::try_from(end - first) else { return false };
+        if needed > MAX_DIRECTORY {
+            return false;
+        }
+        if needed > self.directory.len() {
+            self.grow_directory(first, needed);
+        }
+        let slot = if self.pages.len() < MAX_PAGES {
+            self.pages.push(Page {
+                qty_lots: [0; PAGE_LEVELS],
+                occupied: [0; PAGE_WORDS],
+                live: 0,
+                number,
+            });
+            self.pages.len() - 1
+        } else if let Some(slot) = self.pages.iter().position(|page| page.live == 0) {
+            let old_entry = self.entry(self.pages[slot].number);
+            self.directory[old_entry] = NO_PAGE;
+            self.pages[slot].number = number;
+            slot
+        } else {
+            return false;
+        };
+        let entry = self.entry(number);
+        self.directory[entry] = u32::try_from(slot).unwrap_or(NO_PAGE);
+        // Levels of this page that had gone to the tree come home.
+        let (low, high) = (number << PAGE_BITS, ((number + 1) << PAGE_BITS) - 1);
+        let homeless: Vec<(i64, i64)> = self.far.range(low..=high).map(|(k, q)| (*k, *q)).collect();
+        for (key, qty_lots) in homeless {
+            self.far.remove(&key);
+            self.set(key, qty_lots);
+        }
+        true
+    }
+
+    fn entry(&self, page_number: i64) -> usize {
+        usize::try_from(page_number - self.first_page).unwrap_or(usize::MAX)
+    }
+
+    fn grow_directory(&mut self, first: i64, needed: usize) {
+        let mut directory = vec![NO_PAGE; needed];
+        let mut summary = vec![0; needed.div_ceil(64)];
+        let shift = usize::try_from(self.first_page - first).unwrap_or(0);
+        directory[shift..shift + self.directory.len()].copy_from_slice(&self.directory);
+        summary[shift / 64..shift / 64 + self.summary.len()].copy_from_slice(&self.summary);
+        (self.directory, self.summary, self.first_page) = (directory, summary, first);
+    }
+
+    /// Ends a packet: finds the best level and, if it may have changed, the top levels.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        self.packets_since_recentre = self.packets_since_recentre.saturating_add(1);
+        if self.top_is_stale {
+            self.refill_top();
+        }
+    }
+
+    fn refill_top(&mut self) {
+        self.top.clear();
+        let mut next = self.at_or_below(self.best_bound);
+        self.best_bound = next.map_or(i64::MIN, |(key, _)| key);
+        while let Some((key, qty_lots)) = next {
+            let price_ticks = if self.is_ask { -key } else { key };
+            self.top.push(Level { price_ticks, qty_lots });
+            self.top_floor = key;
+            if self.top.len() == self.top_count {
+                break;
+            }
+            next = self.at_or_below(key - 1);
+        }
+        if self.top.len() < self.top_count {
+            self.top_floor = i64::MIN;
+        }
+        self.top_is_stale = false;
+        if !self.far.is_empty() && self.packets_since_recentre > RECENTRE_EVERY {
+            self.recentre();
+        }
+    }
+
+    /// Moves the directory to the market when the best level has ended up in the tree.
+    #[cold]
+    fn recentre(&mut self) {
+        self.packets_since_recentre = 0;
+        if self.best_bound == i64::MIN || !self.far.contains_key(&self.best_bound) {
+            return;
+        }
+        let mut levels = Vec::with_capacity(self.len());
+        self.for_each_key(|key, qty_lots| levels.push((key, qty_lots)));
+        let mut fresh = Self::new(self.is_ask, self.top_count);
+        for (key, qty_lots) in levels {
+            fresh.set(key, qty_lots);
+        }
+        fresh.unknown_deletes = self.unknown_deletes;
+        *self = fresh;
+        self.refill_top();
+    }
+
+    /// The highest level with key at or below `key`.
+    #[inline]
+    fn at_or_below(&self, key: i64) -> Option<(i64, i64)> {
+        let near = self.near_at_or_below(key);
+        if self.far.is_empty() {
+            return near;
+        }
+        let far = self.far.range(..=key).next_back().map(|(k, q)| (*k, *q));
+        near.max(far)
+    }
+
+    fn near_at_or_below(&self, key: i64) -> Option<(i64, i64)> {
+        let last = self.first_page + self.directory.len() as i64 - 1;
+        let number = key >> PAGE_BITS;
+        if self.directory.is_empty() || number < self.first_page {
+            return None;
+        }
+        if number <= last {
+            let slot = self.directory[self.entry(number)];
+            if slot != NO_PAGE {
+                let page = &self.pages[slot as usize];
+                let cell = (key & (PAGE_LEVELS as i64 - 1)).cast_unsigned() as usize;
+                if let Some(cell) = highest_at_or_below(&page.occupied, cell) {
+                    return Some(((number << PAGE_BITS) | cell as i64, page.qty_lots[cell]));
+                }
+            }
+        }
+        let below = self.entry(number.min(last + 1));
+        let entry = highest_at_or_below(&self.summary, below.checked_sub(1)?)?;
+        let page = &self.pages[self.directory[entry] as usize];
+        let cell = highest_at_or_below(&page.occupied, PAGE_LEVELS - 1)?;
+        let number = self.first_page + entry as i64;
+        Some(((number << PAGE_BITS) | cell as i64, page.qty_lots[cell]))
+    }
+
+    /// Removes every level.
+    pub(crate) fn clear(&mut self) {
+        for page in self.pages.iter_mut().filter(|page| page.live > 0) {
+            for (word, bits) in page.occupied.iter_mut().enumerate() {
+                while *bits != 0 {
+                    page.qty_lots[word * 64 + bits.trailing_zeros() as usize] = 0;
+                    *bits &= *bits - 1;
+                }
+            }
+            page.live = 0;
+        }
+        self.summary.fill(0);
+        self.far.clear();
+        self.near_levels = 0;
+        (self.best_bound, self.top_floor, self.top_is_stale) = (i64::MIN, i64::MIN, true);
+    }
+
+    /// Removes the levels from the best to `price_ticks`, inclusive.
+    pub(crate) fn clear_to(&mut self, price_ticks: i64) {
+        let floor = self.key(price_ticks);
+        let mut next = self.at_or_below(self.best_bound);
+        while let Some((key, _)) = next.filter(|(key, _)| *key >= floor) {
+            self.set(key, 0);
+            next = self.at_or_below(key - 1);
+        }
+    }
+
+    /// Sum of lots between two prices, inclusive.
+    pub(crate) fn qty_between_lots(&self, low_ticks: i64, high_ticks: i64) -> i128 {
+        let (a, b) = (self.key(low_ticks), self.key(high_ticks));
+        let (low, high) = (a.min(b), a.max(b));
+        if low_ticks > high_ticks {
+            return 0;
+        }
+        let mut sum: i128 = self.far.range(low..=high).map(|(_, qty)| i128::from(*qty)).sum();
+        let first = (low >> PAGE_BITS).max(self.first_page);
+        let last = (high >> PAGE_BITS).min(self.first_page + self.directory.len() as i64 - 1);
+        if first > last {
+            return sum;
+        }
+        let mut entry = self.entry(last);
+        while let Some(found) = highest_at_or_below(&self.summary, entry) {
+            let number = self.first_page + found as i64;
+            if number < first {
+                break;
+            }
+            let page = &self.pages[self.directory[found] as usize];
+            let base = number << PAGE_BITS;
+            let from = usize::try_from(low - base).unwrap_or(0);
+            let to = usize::try_from(high - base).unwrap_or(0).min(PAGE_LEVELS - 1);
+            // 512 quantities below 2^53 fit an i64, and empty levels are 0: the loop vectorises.
+            sum += i128::from(page.qty_lots[from..=to].iter().sum::<i64>());
+            let Some(below) = found.checked_sub(1) else { break };
+            entry = below;
+        }
+        sum
+    }
+
+    /// Quantity at a price; 0 when absent.
+    pub(crate) fn qty_at_lots(&self, price_ticks: i64) -> i64 {
+        let key = self.key(price_ticks);
+        match self.directory.get(self.entry(key >> PAGE_BITS)) {
+            Some(&slot) if slot != NO_PAGE => {
+                let cell = (key & (PAGE_LEVELS as i64 - 1)).cast_unsigned() as usize;
+                self.pages[slot as usize].qty_lots[cell]
+            }
+            _ => self.far.get(&key).copied().unwrap_or(0),
+        }
+    }
+
+    /// Visits every level, lowest key first.
+    fn for_each_key(&self, mut visit: impl FnMut(i64, i64)) {
+        let mut keys: Vec<(i64, i64)> = self.far.iter().map(|(k, q)| (*k, *q)).collect();
+        for page in self.pages.iter().filter(|page| page.live > 0) {
+            for (word, bits) in page.occupied.iter().enumerate() {
+                let mut bits = *bits;
+                while bits != 0 {
+                    let cell = word * 64 + bits.trailing_zeros() as usize;
+                    keys.push(((page.number << PAGE_BITS) | cell as i64, page.qty_lots[cell]));
+                    bits &= bits - 1;
+                }
+            }
+        }
+        keys.sort_unstable();
+        keys.into_iter().for_each(|(key, qty)| visit(key, qty));
+    }
+
+    /// Every level, best first.
+    pub(crate) fn levels(&self) -> Vec<Level> {
+        let mut levels = Vec::with_capacity(self.len());
+        self.for_each_key(|key, qty_lots| {
+            levels.push(Level { price_ticks: if self.is_ask { -key } else { key }, qty_lots });
+        });
+        levels.reverse();
+        levels
+    }
+}
+
+/// Index of the highest set bit at or below `index` in a bitmap.
+#[inline]
+fn highest_at_or_below(bits: &[u64], index: usize) -> Option<usize> {
+    let mut word = index >> 6;
+    let mut masked = bits[word] & (u64::MAX >> (63 - (index & 63)));
+    while masked == 0 {
+        word = word.checked_sub(1)?;
+        masked = bits[word];
+    }
+    Some((word << 6) | (63 - masked.leading_zeros() as usize))
+}

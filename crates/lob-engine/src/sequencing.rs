@@ -1,0 +1,121 @@
+//! Is a book packet new, repeated, late, or is something missing before it? Rules D1, D2, D3, D6.
+
+use market_model::{FeedKind, Packet, Sequencing, StateError, StateReader, StateWriter};
+
+/// Late packets in a row after which a missed reset is the likely cause (rule D2).
+const LATE_LIMIT: u64 = 64;
+/// Source time that a run of late packets may span before the same conclusion (rule D2).
+const LATE_SPAN_NS: i64 = 5_000_000_000;
+
+/// Verdict on one book packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Follows the last one.
+    Next,
+    /// Follows the last one, and something is missing between the two.
+    AfterGap,
+    /// Seen before; `conflict` when its content is not the content seen before.
+    Duplicate { conflict: bool },
+    /// Older than the last one; `hopeless` when so many are that a reset was missed.
+    Late { hopeless: bool },
+}
+
+/// What the last accepted book packet of a symbol was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Sequence {
+    pub(crate) last_seq: u64,
+    last_ts_ns: i64,
+    last_content: u32,
+    late_run: u64,
+    late_since_ns: i64,
+}
+
+impl Sequence {
+    /// Judges a book packet; nothing is changed but the run of late packets.
+    pub(crate) fn judge(&mut self, packet: &Packet, feed: FeedKind, by: Sequencing) -> Order {
+        let order = match by {
+            Sequencing::Arrival => Order::Next,
+            Sequencing::Venue if packet.seq != 0 => self.by_id(packet, feed),
+            Sequencing::Venue | Sequencing::SourceTime => self.by_time(packet),
+        };
+        match order {
+            Order::Late { .. } => {
+                if self.late_run == 0 {
+                    self.late_since_ns = packet.ts_event_ns;
+                }
+                self.late_run += 1;
+                let span_ns = packet.ts_event_ns - self.late_since_ns;
+                Order::Late { hopeless: self.late_run >= LATE_LIMIT || span_ns >= LATE_SPAN_NS }
+            }
+            other => other,
+        }
+    }
+
+    fn by_id(&self, packet: &Packet, feed: FeedKind) -> Order {
+        let last = self.last_seq;
+        if last == 0 {
+            return Order::Next;
+        }
+        if packet.seq == last {
+            return Order::Duplicate { conflict: content_hash(packet) != self.last_content };
+        }
+        if packet.seq < last {
+            return Order::Late { hopeless: false };
+        }
+        let missing = if packet.prev_seq != 0 {
+            packet.prev_seq != last
+        } else if packet.first_seq != 0 {
+            packet.first_seq > last + 1
+        } else {
+            feed == FeedKind::Snapshot && packet.seq > last + 1
+        };
+        if missing { Order::AfterGap } else { Order::Next }
+    }
+
+    fn by_time(&self, packet: &Packet) -> Order {
+        if self.last_ts_ns == 0 || packet.ts_event_ns > self.last_ts_ns {
+            Order::Next
+        } else if packet.ts_event_ns < self.last_ts_ns {
+            Order::Late { hopeless: false }
+        } else if content_hash(packet) == self.last_content {
+            Order::Duplicate { conflict: false }
+        } else {
+            Order::Next
+        }
+    }
+
+    /// Remembers an accepted book packet.
+    pub(crate) fn accept(&mut self, packet: &Packet, by: Sequencing) {
+        self.late_run = 0;
+        self.last_seq = if packet.seq == 0 { self.last_seq } else { packet.seq };
+        self.last_ts_ns = packet.ts_event_ns;
+        if by != Sequencing::Arrival {
+            self.last_content = content_hash(packet);
+        }
+    }
+
+    pub(crate) fn save(&self, out: &mut StateWriter) {
+        out.u64(self.last_seq);
+        out.i64(self.last_ts_ns);
+        out.u64(self.last_content.into());
+        out.u64(self.late_run);
+        out.i64(self.late_since_ns);
+    }
+
+    pub(crate) fn load(from: &mut StateReader<'_>) -> Result<Self, StateError> {
+        let (last_seq, last_ts_ns, content) = (from.u64()?, from.i64()?, from.u64()?);
+        let last_content = u32::try_from(content).map_err(|_| from.invalid("content", &content))?;
+        let (late_run, late_since_ns) = (from.u64()?, from.i64()?);
+        Ok(Self { last_seq, last_ts_ns, last_content, late_run, late_since_ns })
+    }
+}
+
+/// CRC32C over the level changes and the bounds of the runs.
+fn content_hash(packet: &Packet) -> u32 {
+    let mut hash = crc32c::crc32c(bytemuck::cast_slice(&packet.levels));
+    for run in &packet.run_ends {
+        let [a, b, c, d] = run.end.to_le_bytes();
+        hash = crc32c::crc32c_append(hash, &[run.op as u8, a, b, c, d]);
+    }
+    hash
+}

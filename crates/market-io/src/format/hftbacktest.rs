@@ -1,0 +1,629 @@
+//! hftbacktest event arrays (`specs/inputs/hftbacktest.md`).
+//!
+//! Only rows with the LOCAL flag count, since the converter may write an event twice; a packet is
+//! a run of such rows with one `local_ts`.
+
+use std::path::{Path, PathBuf};
+
+use market_model::{
+    Aggressor, BookOp, Decimal, FeedKind, Instrument, Level, MAX_SCALED, POW10, Packet, PacketKind,
+    Sequencing, Trade, check_ns,
+};
+
+use super::npy::{Row, Rows};
+use super::{MAX_LEVELS_PER_SIDE, SideCounts};
+use crate::bytes::total_bytes;
+use crate::error::{Error, Fault, Location, quoted};
+use crate::source::{OpenOptions, Source, SourceStats};
+
+const LOCAL: u64 = 1 << 30;
+const BUY: u64 = 1 << 29;
+const SELL: u64 = 1 << 28;
+const KIND_MASK: u64 = 0xff;
+
+const KIND_DEPTH: u64 = 1;
+const KIND_TRADE: u64 = 2;
+const KIND_CLEAR: u64 = 3;
+const KIND_SNAPSHOT: u64 = 4;
+const KIND_BBO: u64 = 5;
+const KIND_FIRST_L3: u64 = 10;
+const KIND_LAST_L3: u64 = 13;
+const KIND_FIRST_CUSTOM: u64 = 100;
+
+const MAX_INITIAL_LEVELS: usize = 50_000;
+const INFERENCE_ROWS: u64 = 200_000;
+const MAX_INFERRED_DECIMALS: usize = 9;
+/// How far a float may lie from the grid, in grid steps.
+const GRID_TOLERANCE: f64 = 1e-6;
+/// Relative error of a decimal that went through an `f64` and one multiplication.
+const FLOAT_NOISE: f64 = 4.5e-16;
+/// Up to here adding one half and truncating is exact.
+const MAX_FAST: f64 = (1_i64 << 51) as f64;
+
+pub(super) fn open(options: &OpenOptions) -> Result<HftbacktestSource, Error> {
+    HftbacktestSource::open(options)
+}
+
+/// A grid of prices or quantities: floats in, whole steps out.
+#[derive(Debug, Clone, Copy)]
+struct Grid {
+    power: f64,
+    step_scaled: i64,
+}
+
+impl Grid {
+    fn new(scale: u8, step_scaled: i64) -> Self {
+        Self { power: POW10[usize::from(scale)] as f64, step_scaled }
+    }
+
+    /// Whole steps of a value that is not negative; `None` when it is off the grid or too large.
+    #[inline]
+    fn steps(self, value: f64) -> Option<i64> {
+        let scaled = value * self.power;
+        // Written so that NaN fails.
+        if !(scaled >= 0.0 && scaled <= MAX_SCALED as f64) {
+            return None;
+        }
+        let exact =
+            if self.step_scaled == 1 { scaled } else { scaled / self.step_scaled as f64 };
+        let steps = if exact < MAX_FAST {
+            (exact + 0.5) as i64
+        } else {
+            exact.round_ties_even() as i64
+        };
+        let off = (exact - steps as f64).abs();
+        (off <= GRID_TOLERANCE || off <= exact * FLOAT_NOISE).then_some(steps)
+    }
+}
+
+/// Why a row is refused: field, expectation, finding.
+struct RowFault {
+    field: &'static str,
+    expected: &'static str,
+    found: String,
+}
+
+impl RowFault {
+    #[cold]
+    fn value(field: &'static str, expected: &'static str, value: f64) -> Self {
+        Self { field, expected, found: value.to_string() }
+    }
+}
+
+/// Turns rows into packet content.
+#[derive(Debug, Clone, Copy)]
+struct Grids {
+    price: Grid,
+    qty: Grid,
+}
+
+impl Grids {
+    #[inline]
+    fn push_level(
+        &self,
+        row: &Row,
+        packet: &mut Packet,
+        counts: &mut SideCounts,
+    ) -> Result<(), RowFault> {
+        let op = match row.ev & (BUY | SELL) {
+            BUY => BookOp::SetBid,
+            SELL => BookOp::SetAsk,
+            _ => return Err(side_fault(row)),
+        };
+        if !counts.admit(op) {
+            return Err(RowFault {
+                field: "ev",
+                expected: "at most 10000 levels of one side in a packet (50000 in an initial book)",
+                found: "more".into(),
+            });
+        }
+        let price_ticks = self.price_ticks(row)?;
+        let qty_lots = self.qty_lots(row)?;
+        packet.push_level(op, Level { price_ticks, qty_lots });
+        Ok(())
+    }
+
+    fn push_trade(
+        &self,
+        row: &Row,
+        packet: &mut Packet,
+        stats: &mut SourceStats,
+    ) -> Result<(), RowFault> {
+        let aggressor = match row.ev & (BUY | SELL) {
+            BUY => Aggressor::Buy,
+            SELL => Aggressor::Sell,
+            0 => Aggressor::Unknown,
+            _ => return Err(side_fault(row)),
+        };
+        let price_ticks = self.price_ticks(row)?;
+        let qty_lots = self.qty_lots(row)?;
+        if qty_lots == 0 {
+            stats.ignore(b"trade of quantity 0");
+            return Ok(());
+        }
+        packet.trades.push(Trade { price_ticks, qty_lots, aggressor });
+        Ok(())
+    }
+
+    fn push_clear(&self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
+        let op = match row.ev & (BUY | SELL) {
+            BUY => BookOp::ClearBid,
+            SELL => BookOp::ClearAsk,
+            0 => {
+                packet.push_clear_side(BookOp::ClearBid);
+                packet.push_clear_side(BookOp::ClearAsk);
+                return Ok(());
+            }
+            _ => return Err(side_fault(row)),
+        };
+        // hftbacktest clears the whole side when the bound is not a number.
+        if !row.px.is_finite() {
+            packet.push_clear_side(op);
+            return Ok(());
+        }
+        let price_ticks = self.price_ticks(row)?;
+        packet.push_level(op, Level { price_ticks, qty_lots: 0 });
+        Ok(())
+    }
+
+    #[inline]
+    fn price_ticks(&self, row: &Row) -> Result<i64, RowFault> {
+        match self.price.steps(row.px) {
+            Some(ticks) if ticks > 0 => Ok(ticks),
+            _ => Err(self.price_fault(row.px)),
+        }
+    }
+
+    #[inline]
+    fn qty_lots(&self, row: &Row) -> Result<i64, RowFault> {
+        self.qty.steps(row.qty).ok_or_else(|| self.qty_fault(row.qty))
+    }
+
+    #[cold]
+    fn price_fault(&self, px: f64) -> RowFault {
+        let on_grid = "a price on the tick grid (pass --tick-size to set the grid)";
+        let positive = "a positive price up to 2^53-1 after scaling";
+        let usable = px > 0.0 && px * self.price.power <= MAX_SCALED as f64;
+        RowFault::value("px", if usable { on_grid } else { positive }, px)
+    }
+
+    #[cold]
+    fn qty_fault(&self, qty: f64) -> RowFault {
+        let on_grid = "a quantity on the lot grid (pass --lot-size to set the grid)";
+        let positive = "a quantity from 0 up to 2^53-1 after scaling";
+        let usable = qty >= 0.0 && qty * self.qty.power <= MAX_SCALED as f64;
+        RowFault::value("qty", if usable { on_grid } else { positive }, qty)
+    }
+}
+
+#[cold]
+fn side_fault(row: &Row) -> RowFault {
+    let found = format!("{:#x}", row.ev);
+    RowFault { field: "ev", expected: "one side flag (bit 29 buy, bit 28 sell)", found }
+}
+
+/// Why [`Group::take`] stopped before the end of its rows.
+enum Stop {
+    /// The next row belongs to another packet.
+    PacketEnd,
+    /// The next row is refused, and with it the packet.
+    Refused(RowFault),
+    /// The next row makes the rest of the input unusable.
+    Fatal(RowFault),
+    /// The next row is an order-by-order event of this kind.
+    OrderEvent(u64),
+}
+
+/// The rows of one `local_ts`, while they are collected.
+struct Group {
+    local_ts_ns: Option<i64>,
+    /// Local time of the packet before, below which no row may lie.
+    floor_ns: i64,
+    exch_ts_ns: i64,
+    counts: SideCounts,
+    has_clear: bool,
+    has_snapshot: bool,
+    refused: bool,
+}
+
+impl Group {
+    const fn new(floor_ns: i64) -> Self {
+        Self {
+            local_ts_ns: None,
+            floor_ns,
+            exch_ts_ns: 0,
+            counts: SideCounts::new(MAX_LEVELS_PER_SIDE),
+            has_clear: false,
+            has_snapshot: false,
+            refused: false,
+        }
+    }
+
+    fn has_content(&self, packet: &Packet) -> bool {
+        self.refused || packet.touches_book() || !packet.trades.is_empty()
+    }
+
+    /// Takes rows into the packet; the number taken, and why it stopped early.
+    fn take(
+        &mut self,
+        rows: &[Row],
+        grids: &Grids,
+        packet: &mut Packet,
+        stats: &mut SourceStats,
+    ) -> (usize, Option<Stop>) {
+        for (index, row) in rows.iter().enumerate() {
+            if row.ev & LOCAL == 0 {
+                continue;
+            }
+            if self.local_ts_ns != Some(row.local_ts_ns) {
+                if self.has_content(packet) {
+                    return (index, Some(Stop::PacketEnd));
+                }
+                if let Err(fault) = self.begin(row, packet) {
+                    return (index, Some(Stop::Fatal(fault)));
+                }
+            }
+            if self.refused {
+                continue;
+            }
+            if let Err(stop) = self.take_row(row, grids, packet, stats) {
+                return (index, Some(stop));
+            }
+        }
+        (rows.len(), None)
+    }
+
+    fn begin(&mut self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
+        let local_ts_ns = row.local_ts_ns;
+        let fault = |expected, found| Err(RowFault { field: "local_ts", expected, found });
+        if local_ts_ns < self.floor_ns {
+            let found = format!("{local_ts_ns} after {}", self.floor_ns);
+            return fault("local times that do not decrease", found);
+        }
+        if local_ts_ns != 0
+            && let Err(wrong) = check_ns(local_ts_ns)
+        {
+            return fault("0 or a time in ns", wrong.to_string());
+        }
+        *self = Self::new(local_ts_ns);
+        self.local_ts_ns = Some(local_ts_ns);
+        packet.ts_recv_ns = local_ts_ns;
+        packet.ts_event_ns = 0;
+        Ok(())
+    }
+
+    #[inline]
+    fn take_row(
+        &mut self,
+        row: &Row,
+        grids: &Grids,
+        packet: &mut Packet,
+        stats: &mut SourceStats,
+    ) -> Result<(), Stop> {
+        if row.exch_ts_ns != self.exch_ts_ns {
+            if row.exch_ts_ns != 0
+                && let Err(wrong) = check_ns(row.exch_ts_ns)
+            {
+                let found = wrong.to_string();
+                let expected = "0 or a time in ns";
+                return Err(Stop::Refused(RowFault { field: "exch_ts", expected, found }));
+            }
+            self.exch_ts_ns = row.exch_ts_ns;
+            packet.ts_event_ns = packet.ts_event_ns.max(row.exch_ts_ns);
+        }
+        let kind = row.ev & KIND_MASK;
+        let result = match kind {
+            KIND_DEPTH => grids.push_level(row, packet, &mut self.counts),
+            KIND_SNAPSHOT => {
+                self.has_snapshot = true;
+                grids.push_level(row, packet, &mut self.counts)
+            }
+            KIND_TRADE => grids.push_trade(row, packet, stats),
+            KIND_CLEAR => {
+                self.has_clear = true;
+                grids.push_clear(row, packet)
+            }
+            KIND_BBO | KIND_FIRST_CUSTOM.. => {
+                stats.ignore(format!("kind {kind}").as_bytes());
+                Ok(())
+            }
+            KIND_FIRST_L3..=KIND_LAST_L3 => return Err(Stop::OrderEvent(kind)),
+            _ => Err(RowFault {
+                field: "ev",
+                expected: "kind 1 to 5, 10 to 13, or 100 and above",
+                found: format!("kind {kind}"),
+            }),
+        };
+        result.map_err(Stop::Refused)
+    }
+}
+
+/// The rows of all inputs in order.
+struct Reader {
+    inputs: Vec<PathBuf>,
+    opened: usize,
+    rows: Option<Rows>,
+    index: usize,
+    closed_bytes: u64,
+    total_bytes: u64,
+}
+
+impl Reader {
+    /// Makes sure that a row is at hand; `false` at the end of the last input.
+    fn ready(&mut self) -> Result<bool, Error> {
+        loop {
+            if let Some(rows) = &mut self.rows {
+                if self.index < rows.chunk().len() {
+                    return Ok(true);
+                }
+                self.index = 0;
+                if rows.advance()? {
+                    return Ok(true);
+                }
+                self.closed_bytes += rows.position();
+                self.rows = None;
+            }
+            let Some(path) = self.inputs.get(self.opened) else { return Ok(false) };
+            self.opened += 1;
+            self.rows = Some(Rows::open(path)?);
+        }
+    }
+
+    fn rest(&self) -> &[Row] {
+        self.rows.as_ref().map_or(&[], |rows| &rows.chunk()[self.index..])
+    }
+
+    /// Where the next row is.
+    fn location(&self) -> Location {
+        match &self.rows {
+            Some(rows) => rows.location(self.index),
+            None => Location::file(&self.inputs[self.opened.saturating_sub(1)]),
+        }
+    }
+}
+
+/// What comes before the rows.
+enum State {
+    /// A book that was given beside the rows.
+    Initial(Box<Packet>),
+    /// The first packet, read early because the initial book takes its times.
+    First(Box<Packet>),
+    Rows,
+}
+
+/// Packets of hftbacktest arrays.
+pub(super) struct HftbacktestSource {
+    instrument: Instrument,
+    stats: SourceStats,
+    reader: Reader,
+    grids: Grids,
+    last_local_ts_ns: i64,
+    state: State,
+    ended: bool,
+}
+
+impl HftbacktestSource {
+    fn open(options: &OpenOptions) -> Result<Self, Error> {
+        let first = options.inputs.first().ok_or(Error::NoInput)?;
+        let total_bytes = total_bytes(&options.inputs)?;
+        // Every header is checked before the first packet is handed out.
+        for path in &options.inputs {
+            Rows::open(path)?;
+        }
+        let symbol = match &options.symbol {
+            Some(symbol) => symbol.clone(),
+            None => first.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        let (tick, lot) = sizes(options, &symbol)?;
+        let mut instrument = Instrument::new(options.symbol_id, &symbol, &tick, &lot)?;
+        instrument.feed = FeedKind::Delta;
+        instrument.sequencing = Sequencing::Arrival;
+        let mut source = Self {
+            grids: Grids {
+                price: Grid::new(instrument.price_scale, instrument.tick_scaled),
+                qty: Grid::new(instrument.qty_scale, instrument.lot_scaled),
+            },
+            instrument,
+            stats: SourceStats::default(),
+            reader: Reader {
+                inputs: options.inputs.clone(),
+                opened: 0,
+                rows: None,
+                index: 0,
+                closed_bytes: 0,
+                total_bytes,
+            },
+            last_local_ts_ns: i64::MIN,
+            state: State::Rows,
+            ended: false,
+        };
+        if let Some(path) = &options.initial_snapshot {
+            source.state = State::Initial(Box::new(source.read_initial(path)?));
+        }
+        Ok(source)
+    }
+
+    /// The book of an end-of-day file: rows of kind 4 without times.
+    fn read_initial(&self, path: &Path) -> Result<Packet, Error> {
+        let mut rows = Rows::open(path)?;
+        let mut packet = Packet { kind: PacketKind::Snapshot, ..Packet::default() };
+        packet.symbol_id = self.instrument.symbol_id;
+        let mut counts = SideCounts::new(MAX_INITIAL_LEVELS);
+        while rows.advance()? {
+            for (index, row) in rows.chunk().iter().enumerate() {
+                let result = if row.ev & KIND_MASK == KIND_SNAPSHOT {
+                    self.grids.push_level(row, &mut packet, &mut counts)
+                } else {
+                    let found = format!("kind {}", row.ev & KIND_MASK);
+                    Err(RowFault { field: "ev", expected: "kind 4 (snapshot) only", found })
+                };
+                result.map_err(|fault| self.located(fault, rows.location(index)))?;
+            }
+        }
+        Ok(packet)
+    }
+
+    fn located(&self, fault: RowFault, location: Location) -> Fault {
+        Fault {
+            location,
+            symbol: self.instrument.symbol.clone(),
+            field: fault.field.into(),
+            expected: fault.expected.into(),
+            found: fault.found,
+        }
+    }
+
+    /// Reads the rows of the next packet that has content or is refused.
+    fn read_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
+        let mut group = Group::new(self.last_local_ts_ns);
+        let mut refused: Option<Fault> = None;
+        while self.reader.ready()? {
+            let (taken, stop) =
+                group.take(self.reader.rest(), &self.grids, packet, &mut self.stats);
+            self.reader.index += taken;
+            self.stats.records += taken as u64;
+            match stop {
+                None => {}
+                Some(Stop::PacketEnd) => break,
+                Some(Stop::Refused(fault)) => {
+                    refused = Some(self.located(fault, self.reader.location()));
+                    group.refused = true;
+                }
+                Some(Stop::Fatal(fault)) => {
+                    return Err(self.located(fault, self.reader.location()).into());
+                }
+                Some(Stop::OrderEvent(kind)) => return Err(self.order_event(kind)),
+            }
+        }
+        self.last_local_ts_ns = group.local_ts_ns.unwrap_or(self.last_local_ts_ns);
+        if let Some(fault) = refused {
+            let (ts_event_ns, ts_recv_ns) = (packet.ts_event_ns, packet.ts_recv_ns);
+            packet.clear();
+            (packet.ts_event_ns, packet.ts_recv_ns) = (ts_event_ns, ts_recv_ns);
+            packet.kind = PacketKind::Rejected;
+            self.stats.reject(fault);
+        } else if !group.has_content(packet) {
+            return Ok(false);
+        } else if group.has_clear && group.has_snapshot {
+            packet.kind = PacketKind::Snapshot;
+        }
+        packet.symbol_id = self.instrument.symbol_id;
+        Ok(true)
+    }
+
+    #[cold]
+    fn order_event(&self, kind: u64) -> Error {
+        let what = format!(
+            "{}: field `ev`: expected kind 1 to 5 or 100 and above, found order event {kind}; \
+             order-by-order data comes with the L3 book",
+            self.instrument.symbol
+        );
+        Error::Unsupported { location: self.reader.location(), what }
+    }
+}
+
+impl Source for HftbacktestSource {
+    fn instrument(&self) -> &Instrument {
+        &self.instrument
+    }
+
+    fn next_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
+        packet.clear();
+        if self.ended {
+            return Ok(false);
+        }
+        let more = match std::mem::replace(&mut self.state, State::Rows) {
+            State::Initial(initial) => {
+                let mut first = Box::<Packet>::default();
+                let more = self.read_packet(&mut first);
+                *packet = *initial;
+                more.map(|more| {
+                    (packet.ts_event_ns, packet.ts_recv_ns) =
+                        (first.ts_event_ns, first.ts_recv_ns);
+                    if more {
+                        self.state = State::First(first);
+                    }
+                    true
+                })
+            }
+            State::First(first) => {
+                *packet = *first;
+                Ok(true)
+            }
+            State::Rows => self.read_packet(packet),
+        };
+        match more {
+            Ok(true) => {
+                self.stats.packets += 1;
+                self.stats.depth_updates += u64::from(packet.touches_book());
+                self.stats.snapshots += u64::from(packet.kind == PacketKind::Snapshot);
+            }
+            Ok(false) => self.ended = true,
+            Err(_) => {
+                self.ended = true;
+                packet.clear();
+            }
+        }
+        more
+    }
+
+    fn stats(&self) -> &SourceStats {
+        &self.stats
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        let current = self.reader.rows.as_ref().map_or(0, Rows::position);
+        let total = self.reader.total_bytes;
+        ((self.reader.closed_bytes + current).min(total), total)
+    }
+}
+
+/// Tick and lot size: as given, else the coarsest power of ten that the first rows lie on.
+fn sizes(options: &OpenOptions, symbol: &str) -> Result<(String, String), Error> {
+    if let (Some(tick), Some(lot)) = (&options.tick_size, &options.lot_size) {
+        return Ok((tick.clone(), lot.clone()));
+    }
+    let path = &options.inputs[0];
+    let mut rows = Rows::open(path)?;
+    let (mut price_decimals, mut qty_decimals) = (0, 0);
+    let mut seen = 0;
+    while seen < INFERENCE_ROWS && rows.advance()? {
+        for row in rows.chunk() {
+            let kind = row.ev & KIND_MASK;
+            if matches!(kind, KIND_DEPTH | KIND_TRADE | KIND_SNAPSHOT) {
+                price_decimals = decimals(row.px, price_decimals);
+                qty_decimals = decimals(row.qty, qty_decimals);
+            }
+        }
+        seen += rows.chunk().len() as u64;
+    }
+    let size = |given: &Option<String>, decimals: usize, field: &str, option: &str| match given {
+        Some(text) => Ok(text.clone()),
+        None if decimals > MAX_INFERRED_DECIMALS => Err(Error::from(Fault {
+            location: Location::file(path),
+            symbol: symbol.into(),
+            field: field.into(),
+            expected: format!("values with at most {MAX_INFERRED_DECIMALS} decimals, or {option}"),
+            found: quoted(b"more decimals"),
+        })),
+        None => Ok(super::decimal_step(decimals)),
+    };
+    Ok((
+        size(&options.tick_size, price_decimals, "px", "--tick-size")?,
+        size(&options.lot_size, qty_decimals, "qty", "--lot-size")?,
+    ))
+}
+
+/// The smallest number of decimals, at least `least`, that a value can be written with.
+fn decimals(value: f64, least: usize) -> usize {
+    if !value.is_finite() || value < 0.0 {
+        return least;
+    }
+    (least..=MAX_INFERRED_DECIMALS)
+        .find(|&decimals| {
+            let scaled = value * POW10[decimals] as f64;
+            let off = (scaled - scaled.round_ties_even()).abs();
+            off <= GRID_TOLERANCE || off <= scaled * FLOAT_NOISE
+        })
+        .unwrap_or(MAX_INFERRED_DECIMALS + 1)
+}

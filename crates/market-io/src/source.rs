@@ -1,0 +1,112 @@
+//! Sources: files in, packets out.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use market_model::{Instrument, Packet};
+
+use crate::error::{Error, Fault, excerpt};
+use crate::format::{self, Format};
+
+/// Faults that are kept in full; later ones are only counted.
+pub const MAX_KEPT_FAULTS: usize = 20;
+
+const MAX_IGNORED_KINDS: usize = 64;
+
+/// One stream of packets of one instrument.
+pub trait Source: Send {
+    /// The instrument, known from the moment of opening.
+    fn instrument(&self) -> &Instrument;
+
+    /// Clears `packet` and fills it; `Ok(false)` at the end of the input.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when the rest of the input cannot be used. Packets before it were good; after it
+    /// the source is at its end.
+    fn next_packet(&mut self, packet: &mut Packet) -> Result<bool, Error>;
+
+    /// What has been read, refused and left out so far.
+    fn stats(&self) -> &SourceStats;
+
+    /// Bytes of the input files consumed, as stored (compressed), and their total.
+    fn progress(&self) -> (u64, u64);
+}
+
+/// Counters of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourceStats {
+    /// Lines or rows read, of any kind and symbol.
+    pub records: u64,
+    /// Packets handed out.
+    pub packets: u64,
+    /// Depth updates of the symbol that were read.
+    pub depth_updates: u64,
+    /// Packets of kind `Rejected` among [`SourceStats::packets`] (rule D11).
+    pub rejected: u64,
+    /// Quantities rounded to the scale of the instrument (rule D14).
+    pub rounded: u64,
+    /// Depth updates that a snapshot already contained or that did not connect to one.
+    pub dropped_updates: u64,
+    /// Snapshots handed out.
+    pub snapshots: u64,
+    /// Snapshots older than the book, or that no depth update connects to.
+    pub unused_snapshots: u64,
+    /// Breaks in the update ids.
+    pub gaps: u64,
+    /// Records that are well formed and not used, by kind.
+    pub ignored: BTreeMap<String, u64>,
+    /// The first [`MAX_KEPT_FAULTS`] reasons for rejected packets.
+    pub faults: Vec<Fault>,
+}
+
+impl SourceStats {
+    pub(crate) fn ignore(&mut self, kind: &[u8]) {
+        let known = str::from_utf8(kind).ok().and_then(|kind| self.ignored.get_mut(kind));
+        if let Some(count) = known {
+            *count += 1;
+            return;
+        }
+        let name =
+            if self.ignored.len() < MAX_IGNORED_KINDS { excerpt(kind) } else { "other".into() };
+        *self.ignored.entry(name).or_default() += 1;
+    }
+
+    pub(crate) fn reject(&mut self, fault: Fault) {
+        self.rejected += 1;
+        if self.faults.len() < MAX_KEPT_FAULTS {
+            self.faults.push(fault);
+        }
+    }
+}
+
+/// What to open and how.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenOptions {
+    /// Files of one stream, in order; state carries from one to the next.
+    pub inputs: Vec<PathBuf>,
+    /// Format of all inputs.
+    pub format: Format,
+    /// Symbol to read; needed when the input holds several.
+    pub symbol: Option<String>,
+    /// Tick size as decimal text; inferred from the first records when absent.
+    pub tick_size: Option<String>,
+    /// Lot size as decimal text; inferred from the first records when absent.
+    pub lot_size: Option<String>,
+    /// hftbacktest only: book before the first row, as its `eod` files hold it.
+    pub initial_snapshot: Option<PathBuf>,
+    /// Refuse quantities with more decimals than the lot size instead of rounding them (rule D14).
+    pub strict_scale: bool,
+    /// Dense id that packets carry.
+    pub symbol_id: u32,
+}
+
+/// Opens one stream of packets.
+///
+/// # Errors
+///
+/// [`Error`] when a file cannot be read, is empty, is of another format, does not hold the symbol,
+/// or when no tick or lot size can be found.
+pub fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
+    format::open(options)
+}

@@ -1,0 +1,14 @@
+"""The feature families: one module each."""
+
+from . import depth, ema, imbalance, microprice, mid_spread, ofi_l1, time_of_day, top
+
+FAMILIES = {
+    "top": top,
+    "mid_spread": mid_spread,
+    "microprice": microprice,
+    "imbalance": imbalance,
+    "depth": depth,
+    "ofi_l1": ofi_l1,
+    "ema": ema,
+    "time": time_of_day,
+}

@@ -1,0 +1,91 @@
+"""What every feature has, and the view of a frame that it computes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..book import Book
+
+Value = int | float | None
+
+
+@dataclass
+class View:
+    """What a feature sees when a frame is made."""
+
+    book: Book
+    now: int  # t_eff of the frame
+    last_book_t: int  # t_eff of the last book packet that was applied
+    gap_step: bool  # packets are missing before this one (D4)
+    ts_event: int  # stamps of the packet as given
+    ts_recv: int
+    price_unit: int  # 10**price_scale
+    bid: int = 0  # best bid and ask, set on a two-sided or locked book
+    bid_qty: int = 0
+    ask: int = 0
+    ask_qty: int = 0
+
+
+class Feature:
+    """One column.
+
+    ``value`` is the value of the newest frame on which the feature was not frozen, or ``None`` if
+    that value is undefined. ``word`` keeps the last defined value.
+    """
+
+    reads = "book"  # or "clock"
+    is_window = False
+
+    def __init__(self, params: dict[str, Any], inputs: dict[str, Feature]) -> None:
+        self.params = params
+        self.name = ""
+        self.dtype = ""
+        self.warmup_min_events = 0
+        self.warmup_min_ns = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, as at the start of an epoch."""
+        self.value: Value = None
+        self.word = 0
+        self.steps = 0
+        self.stepped = False
+        self.clear_state()
+
+    def clear_state(self) -> None:
+        """Forget the state of the subclass."""
+
+    def advance(self, view: View) -> None:
+        """Take one step."""
+        self.value = self.compute(view)
+        self.stepped = True
+        self.steps += 1
+
+    def compute(self, view: View) -> Value:
+        """The value after a step."""
+        raise NotImplementedError
+
+    def idle(self, view: View) -> None:
+        """A frame without book content on a two-sided book: a book feature keeps its value."""
+
+    def at(self, now: int, last_book_t: int) -> Value:
+        """The value of a sampled row, when it is not the value of the last frame."""
+        raise NotImplementedError
+
+    resamples = False  # whether `at` is defined
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the registry says about a column."""
+
+    make: type[Feature]
+    dtype: str
+    scale: str
+    unit: str
+    warmup_min_events: int = 1
+    warmup_ns_param: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)  # defaults; None must be given
+    name: str | None = None  # default name; None is the column id
+    fixed: dict[str, Any] = field(default_factory=dict)  # constants handed to `make`
