@@ -1,1 +1,18 @@
-//! Jobs: source to engine to emission to sink.
+//! Jobs: source, engine, emission, sink.
+//!
+//! A job reads one stream of one symbol and writes one table in one pass and constant memory.
+//! Several symbols are several jobs and run in parallel; inside a symbol nothing is parallel.
+
+mod emission;
+mod error;
+mod job;
+mod rows;
+mod summary;
+mod table;
+
+pub use emission::{Emission, parse_duration_ns, parse_time_ns};
+pub use error::Error;
+pub use job::{Destination, Job, Observer, Output, run, run_all};
+pub use rows::RowMaker;
+pub use summary::{Summary, quality_names};
+pub use table::{FIXED_COLUMNS, feature_column, table_spec};

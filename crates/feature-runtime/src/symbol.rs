@@ -151,6 +151,13 @@ impl SymbolEngine {
         self.lob.t_eff_ns()
     }
 
+    /// Where the window clock would stand if the packet were taken, UTC ns.
+    #[inline]
+    #[must_use]
+    pub fn clock_with_ns(&self, packet: &Packet) -> i64 {
+        self.lob.clock_with_ns(packet)
+    }
+
     /// Why the last refused packet was refused; taking it clears it.
     pub fn take_refusal(&mut self) -> Option<Error> {
         self.refusal.take().map(Into::into)

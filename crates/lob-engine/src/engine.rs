@@ -202,34 +202,41 @@ impl LobEngine {
         Ok(Applied { flags, book_step, gap_step, new_session, shape, event_ts_ns })
     }
 
-    /// Step 6: event time, its anomalies, and the window clock.
-    fn clock(&mut self, packet: &Packet, book_step: bool) -> (i64, QualityFlags) {
+    /// Event time of a packet by rules D17 and D18; `true` when the source's own was not used.
+    fn believed_ns(&self, packet: &Packet) -> (i64, bool) {
         let (event, recv) = (packet.ts_event_ns, packet.ts_recv_ns);
-        let mut flags = QualityFlags::empty();
-        let local = if recv != 0 { recv } else { self.t_eff_ns };
         let from_future = if recv != 0 {
             event.saturating_sub(recv) > FUTURE_LIMIT_NS
         } else {
             self.t_eff_ns != 0 && event.saturating_sub(self.t_eff_ns) > JUMP_LIMIT_NS
         };
-        let believed = if event == 0 || from_future {
-            flags |= QualityFlags::TS_ANOMALY;
-            local
-        } else {
-            event
-        };
-        let channel = &mut self.last_ts_ns[usize::from(book_step)];
-        if believed < *channel {
-            flags |= QualityFlags::TS_ANOMALY;
+        if event != 0 && !from_future {
+            return (event, false);
         }
+        (if recv != 0 { recv } else { self.t_eff_ns }, true)
+    }
+
+    /// Where the window clock would stand if the packet were taken; never goes back.
+    ///
+    /// Rows on a time grid are due before the packet that passes their grid point is applied.
+    #[inline]
+    #[must_use]
+    pub fn clock_with_ns(&self, packet: &Packet) -> i64 {
+        self.t_eff_ns.max(self.believed_ns(packet).0)
+    }
+
+    /// Step 6: event time, its anomalies, and the window clock.
+    fn clock(&mut self, packet: &Packet, book_step: bool) -> (i64, QualityFlags) {
+        let (believed, distrusted) = self.believed_ns(packet);
+        let mut flags = QualityFlags::empty();
+        let channel = &mut self.last_ts_ns[usize::from(book_step)];
+        flags.set(QualityFlags::TS_ANOMALY, distrusted || believed < *channel);
         *channel = believed;
         self.t_eff_ns = self.t_eff_ns.max(believed);
-        if let Some(max_age_ns) = self.max_age_ns
-            && event != 0
-            && recv != 0
-            && recv.saturating_sub(event) > max_age_ns
+        if let (Some(max_age_ns), event @ 1.., recv @ 1..) =
+            (self.max_age_ns, packet.ts_event_ns, packet.ts_recv_ns)
         {
-            flags |= QualityFlags::STALE_INPUT;
+            flags.set(QualityFlags::STALE_INPUT, recv - event > max_age_ns);
         }
         (believed, flags)
     }

@@ -1,4 +1,351 @@
-use crate::error::Error;
-use crate::source::{OpenOptions, Source};
-pub(super) fn looks_like(_: &[u8]) -> bool { false }
-pub(super) fn open(_: &OpenOptions) -> Result<crate::format::hftbacktest::HftbacktestSource, Error> { todo!() }
+//! Recorded Binance streams (`specs/inputs/binance.md`).
+//!
+//! One line is the local receive time in ns, a space, and the message as it came. Depth updates are
+//! joined to the REST snapshot that the recorder wrote between them; trades are packets of their
+//! own. A line that cannot be used makes one packet of kind `Rejected` and the reading goes on.
+
+mod levels;
+mod message;
+mod survey;
+mod sync;
+
+use market_model::{
+    Aggressor, BookOp, Instrument, Packet, PacketKind, Trade, check_ns,
+};
+
+use self::levels::Grid;
+use self::message::{Depth, LineFault, Message, Snapshot, TradeText, read, split_local_ns};
+use self::sync::{Chain, Ids, Sync, Verdict};
+use crate::bytes::{Line, Lines};
+use crate::error::{Error, Fault, Location, excerpt};
+use crate::source::{OpenOptions, Source, SourceStats};
+
+const NS_PER_MS: i64 = 1_000_000;
+
+impl LineFault {
+    fn at(self, location: Location, symbol: &str) -> Fault {
+        Fault {
+            location,
+            symbol: excerpt(symbol.as_bytes()),
+            field: self.field.into(),
+            expected: self.expected.into(),
+            found: self.found,
+        }
+    }
+}
+
+/// Whether the first bytes of a file are the beginning of a recorded line.
+pub(super) fn looks_like(head: &[u8]) -> bool {
+    let head = head.trim_ascii_start();
+    let digits = head.iter().take_while(|c| c.is_ascii_digit()).count();
+    digits > 0 && head[digits..].starts_with(b" {")
+}
+
+pub(super) fn open(options: &OpenOptions) -> Result<BinanceSource, Error> {
+    if let Some(path) = &options.initial_snapshot {
+        return Err(Error::Option {
+            option: "initial_snapshot",
+            expected: "nothing: a Binance recording holds its own snapshot",
+            found: excerpt(path.as_os_str().as_encoded_bytes()),
+        });
+    }
+    let found = survey::survey(options)?;
+    Ok(BinanceSource {
+        lines: Lines::open(&options.inputs)?,
+        stats: SourceStats::default(),
+        decoder: Decoder {
+            grid: Grid::new(&found.instrument, options.strict_scale),
+            sync: Sync::new(found.chain),
+            chain: found.chain,
+            instrument: found.instrument,
+            is_filtered: options.symbol.is_some(),
+            is_mixed: found.is_mixed,
+            has_single_trades: found.has_single_trades,
+            last_event_ns: 0,
+        },
+        ended: false,
+    })
+}
+
+/// Packets of a recorded stream.
+pub(super) struct BinanceSource {
+    lines: Lines,
+    stats: SourceStats,
+    decoder: Decoder,
+    ended: bool,
+}
+
+/// Why a line gives no packet.
+enum Refusal {
+    /// The line is refused.
+    Line(LineFault),
+    /// A second symbol came up and none was chosen.
+    SecondSymbol(String),
+}
+
+impl From<LineFault> for Refusal {
+    fn from(fault: LineFault) -> Self {
+        Self::Line(fault)
+    }
+}
+
+/// Turns messages into packets.
+struct Decoder {
+    instrument: Instrument,
+    grid: Grid,
+    chain: Chain,
+    sync: Sync,
+    is_filtered: bool,
+    is_mixed: bool,
+    has_single_trades: bool,
+    /// Latest event time of the symbol so far; spot snapshots have none of their own.
+    last_event_ns: i64,
+}
+
+impl Decoder {
+    /// Reads one line; `true` when the packet is to be handed out.
+    fn line(
+        &mut self,
+        line: &[u8],
+        packet: &mut Packet,
+        stats: &mut SourceStats,
+    ) -> Result<bool, Refusal> {
+        let line = line.trim_ascii_end();
+        if line.is_empty() {
+            return Ok(false);
+        }
+        let (local_ns, json) = split_local_ns(line)?;
+        packet.ts_recv_ns = checked_ns("local time", Some(local_ns))?;
+        match read(json, Some(&self.instrument.symbol))? {
+            Message::Depth(depth) => Ok(self.depth(&depth, packet, stats)?),
+            Message::Trade(trade) => Ok(self.trade(&trade, packet, stats)?),
+            Message::Snapshot(snapshot) => Ok(self.snapshot(&snapshot, packet, stats)?),
+            Message::Ignored(kind) => {
+                stats.ignore(kind.as_bytes());
+                Ok(false)
+            }
+            Message::Other(symbol) if !self.is_filtered => {
+                Err(Refusal::SecondSymbol(excerpt(symbol.as_bytes())))
+            }
+            Message::Other(_) => {
+                self.is_mixed = true;
+                stats.ignore(b"another symbol");
+                Ok(false)
+            }
+        }
+    }
+
+    fn depth(
+        &mut self,
+        depth: &Depth<'_>,
+        packet: &mut Packet,
+        stats: &mut SourceStats,
+    ) -> Result<bool, LineFault> {
+        stats.depth_updates += 1;
+        let ids = self.ids(depth)?;
+        packet.ts_event_ns = ids.ts_event_ns;
+        let rounded = self.grid.push_levels("b", depth.bids, BookOp::SetBid, packet)?
+            + self.grid.push_levels("a", depth.asks, BookOp::SetAsk, packet)?;
+        stats.rounded += rounded;
+        self.last_event_ns = self.last_event_ns.max(ids.ts_event_ns);
+        (packet.first_seq, packet.seq, packet.prev_seq) = (ids.first, ids.last, ids.prev);
+        let verdict = self.sync.update(ids, packet);
+        stats.dropped_updates = self.sync.dropped;
+        match verdict {
+            Verdict::Emit { prev } => packet.prev_seq = prev,
+            Verdict::Gap => stats.gaps += 1,
+            Verdict::Hold | Verdict::Drop => return Ok(false),
+        }
+        // An update of no level still moves the ids on; without a run it would not count as one.
+        if packet.run_ends.is_empty() {
+            packet.run_ends.push(market_model::Run { op: BookOp::SetBid, end: 0 });
+        }
+        Ok(true)
+    }
+
+    fn ids(&self, depth: &Depth<'_>) -> Result<Ids, LineFault> {
+        let ts_event_ns = match depth.transaction_ms {
+            Some(ms) => event_ns("T", ms)?,
+            None => event_ns("E", depth.event_ms)?,
+        };
+        let (first, last) = (depth.first_id, depth.last_id);
+        if first == 0 || first > last {
+            let found = format!("{first} with `u` {last}");
+            return Err(LineFault { field: "U", expected: "1 to `u`", found });
+        }
+        let prev = match (self.chain, depth.prev_id) {
+            (Chain::Spot, None) => 0,
+            (Chain::Futures, Some(prev)) if prev > 0 && prev <= last => prev,
+            (chain, found) => {
+                let expected = match chain {
+                    Chain::Spot => "nothing (spot updates have none)",
+                    Chain::Futures => "the last id of the update before",
+                };
+                let found = found.map_or_else(|| "nothing".into(), |id| id.to_string());
+                return Err(LineFault { field: "pu", expected, found });
+            }
+        };
+        Ok(Ids { first, last, prev, ts_event_ns })
+    }
+
+    fn trade(
+        &mut self,
+        trade: &TradeText<'_>,
+        packet: &mut Packet,
+        stats: &mut SourceStats,
+    ) -> Result<bool, LineFault> {
+        if trade.is_aggregate && self.has_single_trades {
+            stats.ignore(b"aggTrade beside trade");
+            return Ok(false);
+        }
+        packet.ts_event_ns = event_ns("T", trade.transaction_ms)?;
+        if let Some(kind) = &trade.kind
+            && kind != "MARKET"
+        {
+            stats.ignore(format!("trade of type {kind}").as_bytes());
+            return Ok(false);
+        }
+        let (qty_lots, was_rounded) = self.grid.qty("q", trade.qty.as_bytes())?;
+        if is_zero(&trade.price) || (qty_lots == 0 && !was_rounded) {
+            stats.ignore(b"trade of price or quantity 0");
+            return Ok(false);
+        }
+        let price_ticks = self.grid.price("p", trade.price.as_bytes())?;
+        stats.rounded += u64::from(was_rounded);
+        if qty_lots == 0 {
+            stats.ignore(b"trade below one lot");
+            return Ok(false);
+        }
+        let aggressor = if trade.is_buyer_maker { Aggressor::Sell } else { Aggressor::Buy };
+        packet.trades.push(Trade { price_ticks, qty_lots, aggressor });
+        self.last_event_ns = self.last_event_ns.max(packet.ts_event_ns);
+        Ok(true)
+    }
+
+    fn snapshot(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        packet: &mut Packet,
+        stats: &mut SourceStats,
+    ) -> Result<bool, LineFault> {
+        if snapshot.symbol.is_none() && self.is_mixed {
+            stats.ignore(b"snapshot without a symbol among several symbols");
+            return Ok(false);
+        }
+        if snapshot.last_update_id == 0 {
+            let expected = "an update id above 0";
+            return Err(LineFault { field: "lastUpdateId", expected, found: "0".into() });
+        }
+        packet.kind = PacketKind::Snapshot;
+        packet.ts_event_ns = match snapshot.event_ms {
+            Some(ms) => event_ns("T", ms)?,
+            None => self.last_event_ns,
+        };
+        let rounded = self.grid.push_levels("bids", snapshot.bids, BookOp::SetBid, packet)?
+            + self.grid.push_levels("asks", snapshot.asks, BookOp::SetAsk, packet)?;
+        stats.rounded += rounded;
+        let last = self.sync.snapshot(snapshot.last_update_id, packet);
+        stats.dropped_updates = self.sync.dropped;
+        let Some(last) = last else {
+            stats.unused_snapshots += 1;
+            return Ok(false);
+        };
+        packet.seq = last;
+        stats.snapshots += 1;
+        Ok(true)
+    }
+}
+
+fn is_zero(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|c| c == b'0' || c == b'.')
+}
+
+fn event_ns(field: &'static str, ms: u64) -> Result<i64, LineFault> {
+    let ns = i64::try_from(ms).ok().and_then(|ms| ms.checked_mul(NS_PER_MS));
+    if ns.is_some_and(|ns| check_ns(ns).is_ok()) {
+        return Ok(ns.unwrap_or_default());
+    }
+    let expected = "a time in ms between 2000 and 2100";
+    Err(LineFault { field, expected, found: ms.to_string() })
+}
+
+fn checked_ns(field: &'static str, ns: Option<i64>) -> Result<i64, LineFault> {
+    let ns = ns.unwrap_or_default();
+    check_ns(ns).map_err(|wrong| LineFault {
+        field,
+        expected: "a time in ns",
+        found: wrong.to_string(),
+    })
+}
+
+impl BinanceSource {
+    fn advance(&mut self, packet: &mut Packet) -> Result<bool, Error> {
+        let Self { lines, stats, decoder, .. } = self;
+        while let Some(line) = lines.next_line()? {
+            stats.records += 1;
+            packet.clear();
+            let result = match line {
+                Line::Text(range) => decoder.line(lines.text(range), packet, stats),
+                Line::TooLong => Err(Refusal::Line(LineFault {
+                    field: "line",
+                    expected: "at most 4194304 bytes",
+                    found: "more".into(),
+                })),
+            };
+            match result {
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(Refusal::SecondSymbol(second)) => {
+                    let first = excerpt(decoder.instrument.symbol.as_bytes());
+                    return Err(Error::SeveralSymbols { location: lines.location(), first, second });
+                }
+                Err(Refusal::Line(fault)) => {
+                    decoder.sync.lose_book();
+                    stats.reject(fault.at(lines.location(), &decoder.instrument.symbol));
+                    let (ts_event_ns, ts_recv_ns) = (packet.ts_event_ns, packet.ts_recv_ns);
+                    packet.clear();
+                    (packet.ts_event_ns, packet.ts_recv_ns) = (ts_event_ns, ts_recv_ns);
+                    packet.kind = PacketKind::Rejected;
+                }
+            }
+            packet.symbol_id = decoder.instrument.symbol_id;
+            stats.packets += 1;
+            return Ok(true);
+        }
+        if stats.snapshots == 0 {
+            return Err(Error::NoSnapshot {
+                path: lines.path().into(),
+                symbol: excerpt(decoder.instrument.symbol.as_bytes()),
+                diffs: stats.depth_updates,
+            });
+        }
+        Ok(false)
+    }
+}
+
+impl Source for BinanceSource {
+    fn instrument(&self) -> &Instrument {
+        &self.decoder.instrument
+    }
+
+    fn next_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
+        packet.clear();
+        if self.ended {
+            return Ok(false);
+        }
+        let more = self.advance(packet);
+        if !matches!(more, Ok(true)) {
+            self.ended = true;
+            packet.clear();
+        }
+        more
+    }
+
+    fn stats(&self) -> &SourceStats {
+        &self.stats
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        self.lines.progress()
+    }
+}

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use market_model::{
-    Aggressor, BookOp, Decimal, FeedKind, Instrument, Level, MAX_SCALED, POW10, Packet, PacketKind,
+    Aggressor, BookOp, FeedKind, Instrument, Level, MAX_SCALED, POW10, Packet, PacketKind,
     Sequencing, Trade, check_ns,
 };
 
@@ -323,7 +323,11 @@ impl Group {
                 self.has_clear = true;
                 grids.push_clear(row, packet)
             }
-            KIND_BBO | KIND_FIRST_CUSTOM.. => {
+            KIND_BBO => {
+                stats.ignore(b"kind 5");
+                Ok(())
+            }
+            KIND_FIRST_CUSTOM.. => {
                 stats.ignore(format!("kind {kind}").as_bytes());
                 Ok(())
             }
