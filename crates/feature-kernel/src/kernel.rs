@@ -51,6 +51,8 @@ pub struct Kernel {
     first_ns: i64,
     last_book_ns: i64,
     gap_ns: Option<i64>,
+    /// A gap fell on a frozen book: the next two-sided book packet is the gap step.
+    gap_waits: bool,
     all_ready: bool,
     last_frozen: bool,
 }
@@ -114,6 +116,7 @@ impl Kernel {
             first_ns: 0,
             last_book_ns: 0,
             gap_ns: None,
+            gap_waits: false,
             all_ready: false,
             last_frozen: true,
         }
@@ -144,6 +147,11 @@ impl Kernel {
             self.book_steps += u64::from(!step.frozen);
         }
         self.last_frozen = step.frozen;
+        let gap_step = step.gap_step || (step.book_step && self.gap_waits);
+        if gap_step {
+            (self.gap_ns, self.all_ready) = (Some(step.now_ns), false);
+            self.gap_waits = step.frozen;
+        }
         let context = Context {
             book,
             units: self.units,
@@ -152,7 +160,7 @@ impl Kernel {
             last_book_ns: self.last_book_ns,
             stamp: Some(step.stamp),
             book_step: step.book_step,
-            gap_step: step.gap_step,
+            gap_step,
             frozen: step.frozen,
         };
         let [changed, ready, valid, values] = self.frame.parts_mut();
@@ -169,9 +177,6 @@ impl Kernel {
         let saturated = slots.saturated;
         if self.frames == 1 {
             changed.copy_from_slice(&self.all_slots);
-        }
-        if step.gap_step {
-            (self.gap_ns, self.all_ready) = (Some(step.now_ns), false);
         }
         if !self.all_ready {
             let frames = self.frames;
@@ -247,7 +252,8 @@ impl Kernel {
             words.fill(0);
         }
         (self.frames, self.book_steps, self.first_ns, self.last_book_ns) = (0, 0, 0, 0);
-        (self.gap_ns, self.all_ready, self.last_frozen) = (None, false, true);
+        (self.gap_ns, self.gap_waits) = (None, false);
+        (self.all_ready, self.last_frozen) = (false, true);
     }
 
     /// Appends the whole state.
@@ -257,6 +263,7 @@ impl Kernel {
         out.i64(self.first_ns);
         out.i64(self.last_book_ns);
         out.opt_i64(self.gap_ns);
+        out.u64(self.gap_waits.into());
         out.u64(self.last_frozen.into());
         let bytes = self.frame.as_bytes();
         bytes
@@ -275,6 +282,7 @@ impl Kernel {
         (self.frames, self.book_steps) = (from.u64()?, from.u64()?);
         (self.first_ns, self.last_book_ns) = (from.i64()?, from.i64()?);
         self.gap_ns = from.opt_i64()?;
+        self.gap_waits = from.bool("gap_waits")?;
         self.last_frozen = from.bool("last_frozen")?;
         let fixed = self.frame.as_ref().fixed_words();
         let words = self.frame.words_mut();

@@ -101,11 +101,11 @@ impl SymbolEngine {
         let lost = QualityFlags::GAP_DETECTED | QualityFlags::PARTIAL_FEATURES;
         Some(self.kernel.lose_book(FrameHeader {
             seq: 0,
-            source_seq: packet.seq,
-            source_ts_ns: packet.ts_event_ns,
+            source_seq: if packet.touches_book() { packet.seq } else { self.lob.last_seq() },
+            source_ts_ns: self.lob.believed_event_ns(packet),
             local_ts_ns: packet.ts_recv_ns,
             epoch: self.lob.epoch(),
-            quality: lost | self.lob.take_pending(),
+            quality: lost | self.lob.standing_flags() | self.lob.take_pending(),
         }))
     }
 

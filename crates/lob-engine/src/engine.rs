@@ -181,10 +181,7 @@ impl LobEngine {
             self.verified |= packet.kind == PacketKind::Snapshot;
         }
         self.counters.applied += 1;
-        let no_nonce = self.sequencing == Sequencing::SourceTime;
-        if no_nonce || (self.feed == FeedKind::Delta && !self.verified) {
-            flags |= QualityFlags::UNVERIFIED_BOOK;
-        }
+        flags |= self.standing_flags();
         let shape = self.book.shape();
         flags |= match shape {
             BookShape::TwoSided => QualityFlags::empty(),
@@ -192,9 +189,7 @@ impl LobEngine {
             BookShape::Crossed => QualityFlags::CROSSED_BOOK | QualityFlags::PARTIAL_FEATURES,
             BookShape::OneSided => QualityFlags::ONE_SIDED_BOOK | QualityFlags::PARTIAL_FEATURES,
         };
-        if book_step {
-            self.watch_crossing(shape);
-        }
+        self.watch_crossing(shape, book_step);
         if packet.checksum_mismatch {
             flags |= QualityFlags::CHECKSUM_MISMATCH;
             self.await_snapshot();
@@ -203,6 +198,11 @@ impl LobEngine {
     }
 
     /// Event time of a packet by rules D17 and D18; `true` when the source's own was not used.
+    #[must_use]
+    pub fn believed_event_ns(&self, packet: &Packet) -> i64 {
+        self.believed_ns(packet).0
+    }
+
     fn believed_ns(&self, packet: &Packet) -> (i64, bool) {
         let (event, recv) = (packet.ts_event_ns, packet.ts_recv_ns);
         let from_future = if recv != 0 {
@@ -241,13 +241,13 @@ impl LobEngine {
         (believed, flags)
     }
 
-    fn watch_crossing(&mut self, shape: BookShape) {
+    fn watch_crossing(&mut self, shape: BookShape, book_step: bool) {
         if shape != BookShape::Crossed {
             (self.crossed_since_ns, self.crossed_packets) = (None, 0);
             return;
         }
         let since_ns = *self.crossed_since_ns.get_or_insert(self.t_eff_ns);
-        self.crossed_packets += 1;
+        self.crossed_packets += u64::from(book_step);
         let too_long = self.t_eff_ns - since_ns > CROSSED_LIMIT_NS
             || self.crossed_packets > CROSSED_LIMIT_PACKETS;
         if too_long && self.feed == FeedKind::Delta {
@@ -314,6 +314,17 @@ impl LobEngine {
         self.pending |= QualityFlags::STATE_RESET;
         self.sequence = Sequence::default();
         (self.crossed_since_ns, self.crossed_packets) = (None, 0);
+    }
+
+    /// Bits that every frame of the feed carries as long as the book cannot be verified.
+    #[must_use]
+    pub fn standing_flags(&self) -> QualityFlags {
+        let no_nonce = self.sequencing == Sequencing::SourceTime;
+        if no_nonce || (self.feed == FeedKind::Delta && !self.verified) {
+            QualityFlags::UNVERIFIED_BOOK
+        } else {
+            QualityFlags::empty()
+        }
     }
 
     /// Quality bits that wait for the next frame; taking them clears them.

@@ -76,8 +76,14 @@ pub(super) struct Sync {
 
 impl Sync {
     pub(super) const fn new(chain: Chain) -> Self {
-        let (held, levels) = (Vec::new(), Vec::new());
-        Self { chain, phase: Phase::Waiting, late_run: 0, held, levels, dropped: 0 }
+        Self {
+            chain,
+            phase: Phase::Waiting,
+            late_run: 0,
+            held: Vec::new(),
+            levels: Vec::new(),
+            dropped: 0,
+        }
     }
 
     /// Whether nothing is missing between id `last` and an update.
