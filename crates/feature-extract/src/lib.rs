@@ -5,6 +5,7 @@
 
 mod emission;
 mod error;
+mod inspect;
 mod job;
 mod rows;
 mod summary;
@@ -12,6 +13,7 @@ mod table;
 
 pub use emission::{Emission, parse_duration_ns, parse_time_ns};
 pub use error::Error;
+pub use inspect::{Inspection, decimal, inspect};
 pub use job::{Destination, Job, Observer, Output, run, run_all};
 pub use rows::RowMaker;
 pub use summary::{Summary, quality_names};

@@ -30,6 +30,8 @@ pub struct KernelStep {
 #[derive(Debug, Clone, Copy)]
 struct Warmup {
     clock: bool,
+    /// A family over columns: its steps are not those of packets.
+    own: bool,
     window: bool,
     min_events: u64,
     min_ns: i64,
@@ -43,6 +45,7 @@ pub struct Kernel {
     families: Vec<(AnyFamily, bool)>,
     warmups: Vec<Warmup>,
     all_slots: Vec<u64>,
+    own_steps: Vec<u64>,
     frame: FrameBuf,
     sample: Sample,
     /// Frames since the reset.
@@ -90,6 +93,7 @@ impl Kernel {
         }
         let warmups = set.features().iter().map(|f| Warmup {
             clock: f.reads == Reads::Clock,
+            own: f.column.reads == Reads::Input,
             window: f.column.behaviour == Behaviour::Window,
             min_events: f.warmup_min_events.into(),
             min_ns: f.warmup_min_ns,
@@ -104,6 +108,7 @@ impl Kernel {
             families,
             warmups: warmups.collect(),
             all_slots,
+            own_steps: vec![0; n],
             frame: FrameBuf::new(set.schema_hash(), symbol_id, n),
             sample: Sample {
                 values: vec![0; n],
@@ -166,7 +171,8 @@ impl Kernel {
         let [changed, ready, valid, values] = self.frame.parts_mut();
         changed.fill(0);
         valid.fill(0);
-        let mut slots = Slots { values, changed, valid, saturated: false };
+        let own_steps = &mut self.own_steps;
+        let mut slots = Slots { values, changed, valid, own_steps, saturated: false };
         for (family, on_frozen) in &mut self.families {
             if step.frozen && !*on_frozen {
                 continue;
@@ -186,9 +192,9 @@ impl Kernel {
                 &Progress {
                     frames,
                     book_steps: self.book_steps,
+                    own_steps: &self.own_steps,
                     since_first_ns: step.now_ns - self.first_ns,
                     since_gap_ns: self.gap_ns.map(|gap_ns| step.now_ns - gap_ns),
-                    frozen: step.frozen,
                 },
             );
         }
@@ -233,6 +239,7 @@ impl Kernel {
             values: &mut self.sample.values,
             changed: &mut self.sample.changed,
             valid: &mut self.sample.valid,
+            own_steps: &mut self.own_steps,
             saturated: false,
         };
         for (family, on_frozen) in &mut self.families {
@@ -241,6 +248,9 @@ impl Kernel {
             }
         }
         self.sample.saturated = slots.saturated;
+        // What was not defined in the last frame is not defined after it either.
+        let valid = self.frame.as_ref().valid_mask();
+        self.sample.valid.iter_mut().zip(valid).for_each(|(sampled, frame)| *sampled &= frame);
         &self.sample
     }
 
@@ -251,6 +261,7 @@ impl Kernel {
         for words in [changed, ready, valid, values] {
             words.fill(0);
         }
+        self.own_steps.fill(0);
         (self.frames, self.book_steps, self.first_ns, self.last_book_ns) = (0, 0, 0, 0);
         (self.gap_ns, self.gap_waits) = (None, false);
         (self.all_ready, self.last_frozen) = (false, true);
@@ -262,6 +273,7 @@ impl Kernel {
         out.u64(self.book_steps);
         out.i64(self.first_ns);
         out.i64(self.last_book_ns);
+        self.own_steps.iter().for_each(|steps| out.u64(*steps));
         out.opt_i64(self.gap_ns);
         out.u64(self.gap_waits.into());
         out.u64(self.last_frozen.into());
@@ -281,6 +293,9 @@ impl Kernel {
         self.reset();
         (self.frames, self.book_steps) = (from.u64()?, from.u64()?);
         (self.first_ns, self.last_book_ns) = (from.i64()?, from.i64()?);
+        for steps in &mut self.own_steps {
+            *steps = from.u64()?;
+        }
         self.gap_ns = from.opt_i64()?;
         self.gap_waits = from.bool("gap_waits")?;
         self.last_frozen = from.bool("last_frozen")?;
@@ -314,25 +329,25 @@ fn quotes<B: BookView>(book: &B, units: Units) -> Quotes {
 }
 
 /// How far a symbol has come since its reset.
-struct Progress {
+struct Progress<'a> {
     frames: u64,
     book_steps: u64,
+    own_steps: &'a [u64],
     since_first_ns: i64,
     since_gap_ns: Option<i64>,
-    frozen: bool,
 }
 
 /// Updates ready bits; `true` when every feature is ready and stays so until a gap.
 #[cold]
-fn warm(warmups: &[Warmup], ready: &mut [u64], progress: &Progress) -> bool {
+fn warm(warmups: &[Warmup], ready: &mut [u64], progress: &Progress<'_>) -> bool {
     let mut all = true;
     for (index, warmup) in warmups.iter().enumerate() {
         let mask = 1_u64 << (index % 64);
-        if progress.frozen && !warmup.clock {
-            all &= ready[index / 64] & mask != 0;
-            continue;
-        }
-        let steps = if warmup.clock { progress.frames } else { progress.book_steps };
+        let steps = match (warmup.own, warmup.clock) {
+            (true, _) => progress.own_steps[index],
+            (false, true) => progress.frames,
+            (false, false) => progress.book_steps,
+        };
         let gap_over =
             !warmup.window || progress.since_gap_ns.is_none_or(|since| since >= warmup.min_ns);
         let is_ready =

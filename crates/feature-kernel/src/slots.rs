@@ -8,6 +8,8 @@ pub(crate) struct Slots<'a> {
     pub(crate) values: &'a mut [u64],
     pub(crate) changed: &'a mut [u64],
     pub(crate) valid: &'a mut [u64],
+    /// Steps of families that count their own, by slot.
+    pub(crate) own_steps: &'a mut [u64],
     pub(crate) saturated: bool,
 }
 

@@ -75,7 +75,7 @@ impl SymbolEngine {
         }
         let header = FrameHeader {
             seq: 0,
-            source_seq: if applied.book_step { packet.seq } else { self.lob.last_seq() },
+            source_seq: if applied.book_step { packet.seq } else { self.lob.applied_seq() },
             source_ts_ns: applied.event_ts_ns,
             local_ts_ns: packet.ts_recv_ns,
             epoch: self.lob.epoch(),
@@ -101,7 +101,7 @@ impl SymbolEngine {
         let lost = QualityFlags::GAP_DETECTED | QualityFlags::PARTIAL_FEATURES;
         Some(self.kernel.lose_book(FrameHeader {
             seq: 0,
-            source_seq: if packet.touches_book() { packet.seq } else { self.lob.last_seq() },
+            source_seq: if packet.touches_book() { packet.seq } else { self.lob.applied_seq() },
             source_ts_ns: self.lob.believed_event_ns(packet),
             local_ts_ns: packet.ts_recv_ns,
             epoch: self.lob.epoch(),

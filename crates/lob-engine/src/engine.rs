@@ -159,9 +159,10 @@ impl LobEngine {
 
     /// Steps 6 to 9: the packet is accepted.
     fn take(&mut self, packet: &Packet, book_step: bool, gap_step: bool) -> Result<Applied, Error> {
+        let awaited = self.status == Status::AwaitingSnapshot;
         let is_session =
-            packet.kind == PacketKind::Snapshot && self.feed == FeedKind::Delta && book_step;
-        if packet.kind == PacketKind::Snapshot {
+            packet.kind == PacketKind::Snapshot && (self.feed == FeedKind::Delta || awaited);
+        if packet.kind == PacketKind::Snapshot || (book_step && self.feed == FeedKind::Snapshot) {
             self.book.replace(packet)?;
         } else if book_step {
             self.book.apply(packet)?;
@@ -265,7 +266,7 @@ impl LobEngine {
             Order::Late { hopeless } => {
                 self.pending |= QualityFlags::OUT_OF_ORDER_INPUT;
                 self.counters.late += 1;
-                if hopeless && self.feed == FeedKind::Delta {
+                if hopeless {
                     return self.lose_book();
                 }
             }
@@ -351,11 +352,11 @@ impl LobEngine {
         self.epoch
     }
 
-    /// Update id of the last applied book packet; 0 when there is none.
+    /// Update id of the last applied book packet; 0 when it had none.
     #[inline]
     #[must_use]
-    pub fn last_seq(&self) -> u64 {
-        self.sequence.last_seq
+    pub fn applied_seq(&self) -> u64 {
+        self.sequence.applied_seq
     }
 
     /// The window clock: the highest believed event time, UTC ns; 0 before the first packet.

@@ -23,8 +23,11 @@ pub(crate) enum Order {
 /// What the last accepted book packet of a symbol was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sequence {
-    pub(crate) last_seq: u64,
-    last_ts_ns: i64,
+    /// Id of the last accepted book packet; 0 when it had none.
+    pub(crate) applied_seq: u64,
+    /// Last id that was not 0.
+    last_seq: u64,
+    last_ts_ns: Option<i64>,
     last_content: u32,
     late_run: u64,
     late_since_ns: i64,
@@ -46,6 +49,10 @@ impl Sequence {
                 self.late_run += 1;
                 let span_ns = packet.ts_event_ns - self.late_since_ns;
                 Order::Late { hopeless: self.late_run >= LATE_LIMIT || span_ns >= LATE_SPAN_NS }
+            }
+            Order::Duplicate { .. } => {
+                self.late_run = 0;
+                order
             }
             other => other,
         }
@@ -73,49 +80,57 @@ impl Sequence {
     }
 
     fn by_time(&self, packet: &Packet) -> Order {
-        if self.last_ts_ns == 0 || packet.ts_event_ns > self.last_ts_ns {
-            Order::Next
-        } else if packet.ts_event_ns < self.last_ts_ns {
-            Order::Late { hopeless: false }
-        } else if content_hash(packet) == self.last_content {
-            Order::Duplicate { conflict: false }
-        } else {
-            Order::Next
+        match self.last_ts_ns {
+            Some(last_ns) if packet.ts_event_ns < last_ns => Order::Late { hopeless: false },
+            Some(last_ns)
+                if packet.ts_event_ns == last_ns && content_hash(packet) == self.last_content =>
+            {
+                Order::Duplicate { conflict: false }
+            }
+            _ => Order::Next,
         }
     }
 
     /// Remembers an accepted book packet.
     pub(crate) fn accept(&mut self, packet: &Packet, by: Sequencing) {
         self.late_run = 0;
+        self.applied_seq = packet.seq;
         self.last_seq = if packet.seq == 0 { self.last_seq } else { packet.seq };
-        self.last_ts_ns = packet.ts_event_ns;
+        self.last_ts_ns = Some(packet.ts_event_ns);
         if by != Sequencing::Arrival {
             self.last_content = content_hash(packet);
         }
     }
 
     pub(crate) fn save(&self, out: &mut StateWriter) {
+        out.u64(self.applied_seq);
         out.u64(self.last_seq);
-        out.i64(self.last_ts_ns);
+        out.opt_i64(self.last_ts_ns);
         out.u64(self.last_content.into());
         out.u64(self.late_run);
         out.i64(self.late_since_ns);
     }
 
     pub(crate) fn load(from: &mut StateReader<'_>) -> Result<Self, StateError> {
-        let (last_seq, last_ts_ns, content) = (from.u64()?, from.i64()?, from.u64()?);
+        let (applied_seq, last_seq) = (from.u64()?, from.u64()?);
+        let (last_ts_ns, content) = (from.opt_i64()?, from.u64()?);
         let last_content = u32::try_from(content).map_err(|_| from.invalid("content", &content))?;
         let (late_run, late_since_ns) = (from.u64()?, from.i64()?);
-        Ok(Self { last_seq, last_ts_ns, last_content, late_run, late_since_ns })
+        Ok(Self { applied_seq, last_seq, last_ts_ns, last_content, late_run, late_since_ns })
     }
 }
 
-/// CRC32C over the level changes and the bounds of the runs.
+/// CRC32C over the level changes, the bounds of the runs, and the trades.
 fn content_hash(packet: &Packet) -> u32 {
     let mut hash = crc32c::crc32c(bytemuck::cast_slice(&packet.levels));
     for run in &packet.run_ends {
         let [a, b, c, d] = run.end.to_le_bytes();
         hash = crc32c::crc32c_append(hash, &[run.op as u8, a, b, c, d]);
+    }
+    for trade in &packet.trades {
+        hash = crc32c::crc32c_append(hash, &trade.price_ticks.to_le_bytes());
+        hash = crc32c::crc32c_append(hash, &trade.qty_lots.to_le_bytes());
+        hash = crc32c::crc32c_append(hash, &[trade.aggressor as u8]);
     }
     hash
 }

@@ -245,12 +245,15 @@ fn listed(seen: &[String]) -> String {
 /// Input text for a message: control and non-ASCII bytes escaped, cut after 200 characters.
 pub(crate) fn excerpt(text: &[u8]) -> String {
     let mut out = String::new();
-    for (chars, c) in text.escape_ascii().enumerate() {
-        if chars == EXCERPT_CHARS {
+    for &byte in text {
+        if out.len() >= EXCERPT_CHARS {
             out.push_str("...");
             break;
         }
-        out.push(char::from(c));
+        match byte {
+            b'"' | b'\'' => out.push(char::from(byte)),
+            _ => out.extend(byte.escape_ascii().map(char::from)),
+        }
     }
     out
 }

@@ -10,7 +10,10 @@ use crate::bytes::Decoder;
 use crate::error::{Error, excerpt};
 use crate::source::{OpenOptions, Source};
 
-mod binance;
+pub use events::{EventsWriter, read_events_header};
+
+pub(crate) mod binance;
+mod events;
 mod hftbacktest;
 mod npy;
 
@@ -100,11 +103,8 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     match format {
         Format::Hftbacktest => Ok(Box::new(hftbacktest::open(options)?)),
         Format::Binance => Ok(Box::new(binance::open(options)?)),
-        Format::Auto | Format::Events => Err(Error::UnknownFormat {
-            path: first.clone(),
-            expected: "hftbacktest or binance",
-            found: "a packet log, which cannot be read yet".into(),
-        }),
+        // Detection never answers `Auto`.
+        Format::Auto | Format::Events => Ok(Box::new(events::open(options)?)),
     }
 }
 
@@ -130,9 +130,12 @@ fn detect(path: &Path) -> Result<Format, Error> {
     if binance::looks_like(&head) {
         return Ok(Format::Binance);
     }
+    if events::looks_like(&head) {
+        return Ok(Format::Events);
+    }
     Err(Error::UnknownFormat {
         path: path.into(),
-        expected: "an npz or npy array, or lines of a local time in ns and a JSON object",
+        expected: "an npz or npy array, lines of a local time in ns and a JSON object, or a packet log",
         found: format!("`{}`", excerpt(&head[..head.len().min(40)])),
     })
 }

@@ -6,7 +6,9 @@ mod format;
 mod source;
 
 pub use error::{Error, Fault, Location, Position};
-pub use format::Format;
+pub use format::{EventsWriter, Format, read_events_header};
 pub use source::{MAX_KEPT_FAULTS, OpenOptions, Source, SourceStats, open};
 
 pub mod sink;
+pub mod synthetic;
+pub mod write;

@@ -105,9 +105,7 @@ def check_rows(expected: list[dict[str, Any]], rows: list[Row], names: list[str]
     """What differs between rows and what a case expects; rows are compared completely."""
     wrong = []
     for number, (want, row) in enumerate(zip(expected, rows), start=1):
-        values = {
-            name: decode(word, dtypes[name]) for name, word in zip(names, row.words) if word is not None
-        }
+        values = {name: decode(word, dtypes[name]) for name, word in zip(names, row.words) if word is not None}
         found = {
             "ts_event": row.ts_event,
             "seq": row.seq,

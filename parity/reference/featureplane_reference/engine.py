@@ -85,15 +85,22 @@ class Engine:
 
     def push(self, packet: Packet) -> Frame | None:
         """Process one packet; return its frame if it has one."""
+        if self.listener:
+            event_time, _ = self.event_time(packet)
+            self.listener.on_clock(event_time if self.t_eff is None else max(self.t_eff, event_time))
         if packet.kind == "reset":
             return self.session_reset()
         if packet.kind == "rejected":
             self.pending |= model.REJECTED_INPUT
             return self.lose_book(packet) if self.instrument.feed == "delta" else None
 
+        if self.status == AWAITING and packet.kind != "snapshot":
+            self.counters["awaiting"] += 1
+            return None
         is_book = packet.has_book_content
         verdict = sequencing.OK
-        if is_book and (packet.kind == "delta" or self.instrument.feed == "snapshot"):
+        is_tested = packet.kind == "delta" or self.instrument.feed == "snapshot"
+        if is_book and is_tested and self.status != AWAITING:
             verdict = self.sequencer.classify(packet)
         if verdict in (sequencing.DUPLICATE, sequencing.DUPLICATE_CONFLICT):
             self.counters["duplicates" if verdict == sequencing.DUPLICATE else "duplicate_conflicts"] += 1
@@ -104,9 +111,6 @@ class Engine:
             self.pending |= model.OUT_OF_ORDER_INPUT
             return self.lose_book(packet) if self.sequencer.late_run_is_too_long(packet) else None
 
-        if self.status == AWAITING and packet.kind != "snapshot":
-            self.counters["awaiting"] += 1
-            return None
         if verdict == sequencing.GAP:
             self.counters["gaps"] += 1
             if self.instrument.feed == "delta":
@@ -172,8 +176,6 @@ class Engine:
         anomaly |= is_book in self.last_event_time and event_time < self.last_event_time[is_book]
         self.last_event_time[is_book] = event_time
         self.t_eff = event_time if self.t_eff is None else max(self.t_eff, event_time)
-        if self.listener:
-            self.listener.on_clock(self.t_eff)
         flags = model.TS_ANOMALY if anomaly else 0
         max_age = self.instrument.max_age_ns
         if max_age is not None and packet.ts_event and packet.ts_recv:
@@ -185,7 +187,7 @@ class Engine:
     def apply(self, packet: Packet, replaces: bool) -> None:
         """Apply the runs of a book packet."""
         if packet.kind == "snapshot":
-            if self.instrument.feed == "delta":
+            if self.instrument.feed == "delta" or self.status == AWAITING:
                 if self.book_applied:
                     self.new_epoch()
                 self.sequencer.forget()

@@ -50,8 +50,7 @@ class Frame:
             )
         ]
         parts += [
-            mask.to_bytes(mask_bytes, "little")
-            for mask in (self.changed_mask, self.warmup_ready_mask, self.valid_mask)
+            mask.to_bytes(mask_bytes, "little") for mask in (self.changed_mask, self.warmup_ready_mask, self.valid_mask)
         ]
         parts.append(struct.pack(f"<{count}Q", *self.words))
         return b"".join(parts)

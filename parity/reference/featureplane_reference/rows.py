@@ -58,13 +58,11 @@ class RowWriter:
         self.mode, self.step_ns = parse_emission(emission)
         self.flags_since_row = 0
         self.next_grid: int | None = None  # None while the epoch has no frame
-        self.clock = 0
         engine.listener = self
 
-    def on_clock(self, t_eff: int) -> None:
-        """Close the grid points up to ``t_eff``."""
-        self.clock = t_eff
-        while self.next_grid is not None and self.next_grid <= t_eff:
+    def on_clock(self, clock: int) -> None:
+        """Close the grid points up to ``clock``, before the packet that passes them does anything."""
+        while self.next_grid is not None and self.next_grid <= clock:
             frame = self.engine.last_frame
             assert frame is not None
             words = self.engine.sample(self.next_grid)
@@ -75,7 +73,7 @@ class RowWriter:
         """Write the row of a frame, if this emission has one."""
         self.flags_since_row |= frame.quality_flags
         if self.next_grid is None and self.step_ns:
-            self.next_grid = (self.clock // self.step_ns + 1) * self.step_ns
+            self.next_grid = ((self.engine.t_eff or 0) // self.step_ns + 1) * self.step_ns
         of_trade = self.mode in ("trade", "trade-or-step") and has_trades and not is_gap_frame
         if self.mode == "packet" or of_trade:
             words = [word if frame.valid_mask >> i & 1 else None for i, word in enumerate(frame.words)]

@@ -23,6 +23,8 @@ struct Average {
     slot: usize,
     rounded: bool,
     input: usize,
+    /// Position of the input in this family, when it is an average itself.
+    input_average: Option<usize>,
     input_dtype: Dtype,
     input_is_clock: bool,
     alpha: Alpha,
@@ -31,6 +33,8 @@ struct Average {
     /// `None` before the first input.
     state: Option<f64>,
     last_ns: i64,
+    /// Took a step in the last packet.
+    stepped: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +103,7 @@ impl Family for Ema {
             slot,
             rounded: f.column_index == 1,
             input: f.input.expect("Invariant: an average has an input"),
+            input_average: wanted.iter().position(|(slot, _)| Some(*slot) == f.input),
             input_dtype: f.input_dtype,
             input_is_clock: f.reads == Reads::Clock,
             alpha: match f.opt_param("tau_ns") {
@@ -109,18 +114,28 @@ impl Family for Ema {
             seed_zero: f.choice_param("seed") == "zero",
             state: None,
             last_ns: 0,
+            stepped: false,
         };
         Self { averages: wanted.iter().map(|(slot, f)| average(*slot, f)).collect() }
     }
 
     #[inline]
     fn fill<B: BookView>(&mut self, context: &Context<'_, B>, slots: &mut Slots<'_>) {
-        for average in &mut self.averages {
+        for index in 0..self.averages.len() {
+            // An average of an average steps when that one did; it stands before this one.
+            let input_average = self.averages[index].input_average;
+            let input_stepped = input_average.is_none_or(|input| self.averages[input].stepped);
+            let average = &mut self.averages[index];
             let input_stands = context.frozen && !average.input_is_clock;
-            // Averages of averages: an input of this family was written just above.
             let steps = context.stamp.is_some()
                 && (average.input_is_clock || (context.book_step && !context.frozen));
-            if steps && let Some(word) = slots.written(average.input) {
+            average.stepped = false;
+            if steps
+                && input_stepped
+                && let Some(word) = slots.written(average.input)
+            {
+                average.stepped = true;
+                slots.own_steps[average.slot] += 1;
                 average.step(as_f64(word, average.input_dtype), context.now_ns);
             }
             if let (false, Some(value)) = (input_stands, average.state) {

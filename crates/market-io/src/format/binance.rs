@@ -7,11 +7,9 @@
 mod levels;
 mod message;
 mod survey;
-mod sync;
+pub(crate) mod sync;
 
-use market_model::{
-    Aggressor, BookOp, Instrument, Packet, PacketKind, Trade, check_ns,
-};
+use market_model::{Aggressor, BookOp, Instrument, Packet, PacketKind, Trade, check_ns};
 
 use self::levels::Grid;
 use self::message::{Depth, LineFault, Message, Snapshot, TradeText, read, split_local_ns};
@@ -297,7 +295,11 @@ impl BinanceSource {
                 Ok(true) => {}
                 Err(Refusal::SecondSymbol(second)) => {
                     let first = excerpt(decoder.instrument.symbol.as_bytes());
-                    return Err(Error::SeveralSymbols { location: lines.location(), first, second });
+                    return Err(Error::SeveralSymbols {
+                        location: lines.location(),
+                        first,
+                        second,
+                    });
                 }
                 Err(Refusal::Line(fault)) => {
                     decoder.sync.lose_book();
@@ -347,5 +349,103 @@ impl Source for BinanceSource {
 
     fn progress(&self) -> (u64, u64) {
         self.lines.progress()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::message::{parse, scan};
+    use super::*;
+
+    /// The keys of every object in another order, with spaces.
+    fn shuffled(json: &str) -> String {
+        fn turn(value: &serde_json::Value, out: &mut String) {
+            match value {
+                serde_json::Value::Object(map) => {
+                    out.push_str("{ ");
+                    for (index, (key, value)) in map.iter().rev().enumerate() {
+                        out.push_str(if index > 0 { " , " } else { "" });
+                        out.push_str(&format!("{key:?} : "));
+                        turn(value, out);
+                    }
+                    out.push_str(" }");
+                }
+                other => out.push_str(&other.to_string()),
+            }
+        }
+        let mut out = String::new();
+        turn(&serde_json::from_str(json).unwrap(), &mut out);
+        out
+    }
+
+    #[test]
+    fn scanner_and_parser_agree_on_every_recorded_line() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/binance");
+        if !root.is_dir() {
+            println!("skipped: ../shared/data is absent");
+            return;
+        }
+        let mut paths: Vec<_> =
+            root.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        for path in paths {
+            let mut lines = Lines::open(std::slice::from_ref(&path)).unwrap();
+            let (mut total, mut scanned, mut turned) = (0, 0, 0);
+            while let Some(Line::Text(range)) = lines.next_line().unwrap() {
+                let (_, json) = split_local_ns(lines.text(range)).unwrap();
+                let parsed = parse(json, None).unwrap();
+                total += 1;
+                if let Some(message) = scan(json, None) {
+                    scanned += 1;
+                    assert_eq!(message, parsed);
+                }
+                if total % 20 == 0 {
+                    let text = shuffled(str::from_utf8(json).unwrap());
+                    let same = read(text.as_bytes(), None).unwrap();
+                    turned += 1;
+                    assert_eq!(same, parsed, "{text}");
+                }
+            }
+            println!("{}: {total} lines, {scanned} scanned, {turned} turned", path.display());
+            assert!(total - scanned <= 1, "only the snapshot is for the general parser");
+        }
+    }
+
+    #[test]
+    fn scanner_takes_nothing_that_the_parser_refuses() {
+        let depth = r#"{"stream":"x@depth@0ms","data":{"e":"depthUpdate","E":1,"T":2,"s":"X","U":3,"u":4,"pu":2,"b":[["1","2"]],"a":[]}}"#;
+        let trade = r#"{"stream":"x@trade","data":{"e":"trade","E":1,"T":2,"s":"X","t":9,"p":"1","q":"2","X":"MARKET","m":true}}"#;
+        let ticker =
+            r#"{"stream":"x@bookTicker","data":{"u":1,"s":"X","b":"1","B":"2","a":"3","A":"4"}}"#;
+        for text in [depth, trade, ticker] {
+            assert_eq!(
+                scan(text.as_bytes(), None).as_ref(),
+                parse(text.as_bytes(), None).as_ref().ok()
+            );
+            assert!(scan(text.as_bytes(), None).is_some());
+            // Any one byte changed to any of these, or cut off.
+            for at in 0..text.len() {
+                assert!(scan(&text.as_bytes()[..at], None).is_none());
+                for byte in *b"\"{}[],:0.-\\ e\x01\xff" {
+                    let mut changed = text.as_bytes().to_vec();
+                    changed[at] = byte;
+                    let (scanned, parsed) = (scan(&changed, None), parse(&changed, None));
+                    match scanned {
+                        Some(Message::Ignored(_)) | None => {}
+                        Some(message) => {
+                            // Levels are checked when they are read.
+                            let same_levels = matches!(&message, Message::Depth(_));
+                            assert!(
+                                parsed.as_ref() == Ok(&message) || same_levels && parsed.is_err(),
+                                "{}",
+                                String::from_utf8_lossy(&changed)
+                            );
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -3,17 +3,20 @@
 //! Only rows with the LOCAL flag count, since the converter may write an event twice; a packet is
 //! a run of such rows with one `local_ts`.
 
+mod grid;
+
 use std::path::{Path, PathBuf};
 
 use market_model::{
-    Aggressor, BookOp, FeedKind, Instrument, Level, MAX_SCALED, POW10, Packet, PacketKind,
-    Sequencing, Trade, check_ns,
+    Aggressor, BookOp, FeedKind, Instrument, Level, MAX_SCALED, Packet, PacketKind, Sequencing,
+    Trade, check_ns,
 };
 
+use self::grid::{Grid, sizes};
 use super::npy::{Row, Rows};
 use super::{MAX_LEVELS_PER_SIDE, SideCounts};
 use crate::bytes::total_bytes;
-use crate::error::{Error, Fault, Location, quoted};
+use crate::error::{Error, Fault, Location};
 use crate::source::{OpenOptions, Source, SourceStats};
 
 const LOCAL: u64 = 1 << 30;
@@ -31,49 +34,9 @@ const KIND_LAST_L3: u64 = 13;
 const KIND_FIRST_CUSTOM: u64 = 100;
 
 const MAX_INITIAL_LEVELS: usize = 50_000;
-const INFERENCE_ROWS: u64 = 200_000;
-const MAX_INFERRED_DECIMALS: usize = 9;
-/// How far a float may lie from the grid, in grid steps.
-const GRID_TOLERANCE: f64 = 1e-6;
-/// Relative error of a decimal that went through an `f64` and one multiplication.
-const FLOAT_NOISE: f64 = 4.5e-16;
-/// Up to here adding one half and truncating is exact.
-const MAX_FAST: f64 = (1_i64 << 51) as f64;
 
 pub(super) fn open(options: &OpenOptions) -> Result<HftbacktestSource, Error> {
     HftbacktestSource::open(options)
-}
-
-/// A grid of prices or quantities: floats in, whole steps out.
-#[derive(Debug, Clone, Copy)]
-struct Grid {
-    power: f64,
-    step_scaled: i64,
-}
-
-impl Grid {
-    fn new(scale: u8, step_scaled: i64) -> Self {
-        Self { power: POW10[usize::from(scale)] as f64, step_scaled }
-    }
-
-    /// Whole steps of a value that is not negative; `None` when it is off the grid or too large.
-    #[inline]
-    fn steps(self, value: f64) -> Option<i64> {
-        let scaled = value * self.power;
-        // Written so that NaN fails.
-        if !(scaled >= 0.0 && scaled <= MAX_SCALED as f64) {
-            return None;
-        }
-        let exact =
-            if self.step_scaled == 1 { scaled } else { scaled / self.step_scaled as f64 };
-        let steps = if exact < MAX_FAST {
-            (exact + 0.5) as i64
-        } else {
-            exact.round_ties_even() as i64
-        };
-        let off = (exact - steps as f64).abs();
-        (off <= GRID_TOLERANCE || off <= exact * FLOAT_NOISE).then_some(steps)
-    }
 }
 
 /// Why a row is refused: field, expectation, finding.
@@ -542,8 +505,7 @@ impl Source for HftbacktestSource {
                 let more = self.read_packet(&mut first);
                 *packet = *initial;
                 more.map(|more| {
-                    (packet.ts_event_ns, packet.ts_recv_ns) =
-                        (first.ts_event_ns, first.ts_recv_ns);
+                    (packet.ts_event_ns, packet.ts_recv_ns) = (first.ts_event_ns, first.ts_recv_ns);
                     if more {
                         self.state = State::First(first);
                     }
@@ -580,54 +542,4 @@ impl Source for HftbacktestSource {
         let total = self.reader.total_bytes;
         ((self.reader.closed_bytes + current).min(total), total)
     }
-}
-
-/// Tick and lot size: as given, else the coarsest power of ten that the first rows lie on.
-fn sizes(options: &OpenOptions, symbol: &str) -> Result<(String, String), Error> {
-    if let (Some(tick), Some(lot)) = (&options.tick_size, &options.lot_size) {
-        return Ok((tick.clone(), lot.clone()));
-    }
-    let path = &options.inputs[0];
-    let mut rows = Rows::open(path)?;
-    let (mut price_decimals, mut qty_decimals) = (0, 0);
-    let mut seen = 0;
-    while seen < INFERENCE_ROWS && rows.advance()? {
-        for row in rows.chunk() {
-            let kind = row.ev & KIND_MASK;
-            if matches!(kind, KIND_DEPTH | KIND_TRADE | KIND_SNAPSHOT) {
-                price_decimals = decimals(row.px, price_decimals);
-                qty_decimals = decimals(row.qty, qty_decimals);
-            }
-        }
-        seen += rows.chunk().len() as u64;
-    }
-    let size = |given: &Option<String>, decimals: usize, field: &str, option: &str| match given {
-        Some(text) => Ok(text.clone()),
-        None if decimals > MAX_INFERRED_DECIMALS => Err(Error::from(Fault {
-            location: Location::file(path),
-            symbol: symbol.into(),
-            field: field.into(),
-            expected: format!("values with at most {MAX_INFERRED_DECIMALS} decimals, or {option}"),
-            found: quoted(b"more decimals"),
-        })),
-        None => Ok(super::decimal_step(decimals)),
-    };
-    Ok((
-        size(&options.tick_size, price_decimals, "px", "--tick-size")?,
-        size(&options.lot_size, qty_decimals, "qty", "--lot-size")?,
-    ))
-}
-
-/// The smallest number of decimals, at least `least`, that a value can be written with.
-fn decimals(value: f64, least: usize) -> usize {
-    if !value.is_finite() || value < 0.0 {
-        return least;
-    }
-    (least..=MAX_INFERRED_DECIMALS)
-        .find(|&decimals| {
-            let scaled = value * POW10[decimals] as f64;
-            let off = (scaled - scaled.round_ties_even()).abs();
-            off <= GRID_TOLERANCE || off <= scaled * FLOAT_NOISE
-        })
-        .unwrap_or(MAX_INFERRED_DECIMALS + 1)
 }

@@ -103,7 +103,13 @@ impl Member {
             .find(|name| matches!(name.as_str(), "data.npy" | "data"))
             .or_else(|| names.first().filter(|_| names.len() == 1));
         let Some(name) = chosen else {
-            return Err(field_error(path, 0, "member", "`data.npy`", quoted(names.join(", ").as_bytes())));
+            return Err(field_error(
+                path,
+                0,
+                "member",
+                "`data.npy`",
+                quoted(names.join(", ").as_bytes()),
+            ));
         };
         let member = archive.by_name(name).map_err(corrupt)?;
         let start = member.data_start();
@@ -157,10 +163,8 @@ impl Member {
         let Some((crc, want)) = &mut self.crc else { return Ok(()) };
         crc.update(buf);
         if self.read == self.size && crc.sum() != *want {
-            let source = io::Error::other(format!(
-                "CRC-32: expected {want:08x}, found {:08x}",
-                crc.sum()
-            ));
+            let source =
+                io::Error::other(format!("CRC-32: expected {want:08x}, found {:08x}", crc.sum()));
             let location = Location::byte(&self.path, self.position());
             return Err(Error::Corrupt { location, what: "zip member", source });
         }
@@ -289,10 +293,7 @@ fn read_header(member: &mut Member) -> Result<Vec<u8>, Error> {
     Ok(header)
 }
 
-fn check_dtype(
-    dict: &Literal,
-    fault: &impl Fn(&str, &str, String) -> Error,
-) -> Result<(), Error> {
+fn check_dtype(dict: &Literal, fault: &impl Fn(&str, &str, String) -> Error) -> Result<(), Error> {
     let descr = dict.get("descr");
     let Some(Literal::List(columns)) = descr else {
         return Err(fault("descr", "8 columns of 8 bytes", show(descr)));
@@ -397,8 +398,10 @@ impl Literal {
                 format!("({})", items.join(", "))
             }
             Self::Dict(entries) => {
-                let entries: Vec<_> =
-                    entries.iter().map(|(k, v)| format!("{}: {}", k.to_text(), v.to_text())).collect();
+                let entries: Vec<_> = entries
+                    .iter()
+                    .map(|(k, v)| format!("{}: {}", k.to_text(), v.to_text()))
+                    .collect();
                 format!("{{{}}}", entries.join(", "))
             }
         }
@@ -420,11 +423,15 @@ mod tests {
 
     #[test]
     fn header_literals() {
-        let parsed = Literal::parse(b"{'descr': [('ev', '<u8')], 'fortran_order': False, 'shape': (3,), }  \n")
-            .unwrap();
+        let parsed = Literal::parse(
+            b"{'descr': [('ev', '<u8')], 'fortran_order': False, 'shape': (3,), }  \n",
+        )
+        .unwrap();
         assert_eq!(parsed.get("shape").unwrap().to_text(), "(3)");
         assert_eq!(parsed.get("descr").unwrap().to_text(), "(('ev', '<u8'))");
-        for bad in ["", "{", "{'a' 1}", "[1 2]", "{'a': (1}", "'a", "[[[[[[[[[[[1]]]]]]]]]]]", "{} x"] {
+        for bad in
+            ["", "{", "{'a' 1}", "[1 2]", "{'a': (1}", "'a", "[[[[[[[[[[[1]]]]]]]]]]]", "{} x"]
+        {
             assert_eq!(Literal::parse(bad.as_bytes()), None, "{bad}");
         }
     }

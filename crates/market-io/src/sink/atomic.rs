@@ -5,7 +5,7 @@
 //! may have dropped the dirty pages, so a second sync that succeeds would prove nothing.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::SinkError;
@@ -51,6 +51,12 @@ impl Write for Probe {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
+    }
+}
+
+impl Seek for Probe {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
     }
 }
 
@@ -105,6 +111,12 @@ impl Write for AtomicFile {
     fn flush(&mut self) -> io::Result<()> {
         // Encoders flush after every row group; the buffer is large enough to ignore that.
         Ok(())
+    }
+}
+
+impl Seek for AtomicFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.writer.seek(to)
     }
 }
 

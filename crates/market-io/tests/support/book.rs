@@ -1,5 +1,5 @@
 //! A small book and file helpers for the tests of the sources.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,8 +25,7 @@ impl Book {
             let bound = levels.first().map(|level| level.price_ticks);
             match op {
                 BookOp::SetBid | BookOp::SetAsk => {
-                    let side =
-                        if op == BookOp::SetBid { &mut self.bids } else { &mut self.asks };
+                    let side = if op == BookOp::SetBid { &mut self.bids } else { &mut self.asks };
                     for level in levels {
                         if level.qty_lots == 0 {
                             side.remove(&level.price_ticks);

@@ -19,7 +19,6 @@ pub(super) fn render() -> Result<String> {
         "required": ["id", "features"],
         "additionalProperties": false,
         "properties": {
-            "$schema": { "type": "string" },
             "id": { "type": "string", "minLength": 1 },
             "description": { "type": "string" },
             "features": {

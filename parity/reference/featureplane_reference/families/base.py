@@ -88,4 +88,3 @@ class Column:
     warmup_ns_param: str | None = None
     params: dict[str, Any] = field(default_factory=dict)  # defaults; None must be given
     name: str | None = None  # default name; None is the column id
-    fixed: dict[str, Any] = field(default_factory=dict)  # constants handed to `make`

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use market_model::{BookOp, DecimalError, Instrument, Level, MAX_SCALED, POW10, Packet, parse_scaled};
+use market_model::{
+    BookOp, DecimalError, Instrument, Level, MAX_SCALED, POW10, Packet, parse_scaled,
+};
 use serde::Deserialize;
 
 use super::message::LineFault;
@@ -142,7 +144,8 @@ impl Grid {
     /// Ticks of a positive price.
     pub(super) fn price(&self, field: &'static str, text: &[u8]) -> Result<i64, LineFault> {
         let fault = |expected| LineFault::new(field, expected, text);
-        let (scaled, inexact) = parse_scaled(text, self.price_scale).map_err(|e| decimal(e, fault))?;
+        let (scaled, inexact) =
+            parse_scaled(text, self.price_scale).map_err(|e| decimal(e, fault))?;
         if scaled < 0 || (scaled == 0 && !inexact) {
             return Err(fault("a positive price"));
         }
@@ -155,7 +158,8 @@ impl Grid {
     /// Lots of a quantity, and whether it was rounded.
     pub(super) fn qty(&self, field: &'static str, text: &[u8]) -> Result<(i64, bool), LineFault> {
         let fault = |expected| LineFault::new(field, expected, text);
-        let (scaled, inexact) = parse_scaled(text, self.qty_scale).map_err(|e| decimal(e, fault))?;
+        let (scaled, inexact) =
+            parse_scaled(text, self.qty_scale).map_err(|e| decimal(e, fault))?;
         if scaled < 0 || (scaled == 0 && text.starts_with(b"-") && inexact) {
             return Err(fault("a quantity that is not negative"));
         }
@@ -181,10 +185,7 @@ fn strip<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     text.strip_prefix(prefix)
 }
 
-fn until_quote<'a>(
-    field: &'static str,
-    text: &'a [u8],
-) -> Result<(&'a [u8], &'a [u8]), LineFault> {
+fn until_quote<'a>(field: &'static str, text: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), LineFault> {
     let end = memchr::memchr(b'"', text)
         .ok_or_else(|| LineFault::new(field, "a decimal number in quotes", text))?;
     Ok(text.split_at(end))
@@ -268,7 +269,8 @@ mod tests {
             r#"[["15e-1","2.000"],["1.4","0"]]"#,
         ] {
             let mut packet = Packet::default();
-            let result = grid("0.1", "0.001").push_levels("b", text.as_bytes(), BookOp::SetBid, &mut packet);
+            let result =
+                grid("0.1", "0.001").push_levels("b", text.as_bytes(), BookOp::SetBid, &mut packet);
             if text.contains('\\') {
                 // An escape inside a number is valid JSON and not worth supporting.
                 assert!(result.is_err(), "{text}");

@@ -146,12 +146,12 @@ impl<'a> Cursor<'a> {
         let (mut value, mut len) = (0_u64, 0);
         while let Some(digit) = self.rest.get(len).map(|c| c.wrapping_sub(b'0')).filter(|d| *d <= 9)
         {
-            value = value * 10 + u64::from(digit);
-            len += 1;
             // 19 digits fit; longer numbers are for the general parser.
-            if len > 19 {
+            if len == 19 {
                 return None;
             }
+            value = value * 10 + u64::from(digit);
+            len += 1;
         }
         if len == 0 || (len > 1 && self.rest[0] == b'0') {
             return None;
@@ -412,8 +412,10 @@ pub(super) fn parse<'a>(json: &'a [u8], wanted: Option<&str>) -> Result<Message<
                 Cow::Owned(stream) => kind_of_stream(&stream).to_owned().into(),
             };
             let expected = "a JSON object";
-            let data = outer.data.ok_or_else(|| {
-                LineFault { field: "data", expected, found: "nothing".into() }
+            let data = outer.data.ok_or_else(|| LineFault {
+                field: "data",
+                expected,
+                found: "nothing".into(),
             })?;
             (kind, data.get().as_bytes())
         }

@@ -117,6 +117,14 @@ impl Findings {
         let symbol = match &message {
             Message::Depth(depth) => &depth.symbol,
             Message::Trade(trade) => &trade.symbol,
+            Message::Snapshot(snapshot) => {
+                let owner = snapshot.symbol.as_deref();
+                if owner.is_none_or(|owner| wanted.is_none_or(|w| w.eq_ignore_ascii_case(owner))) {
+                    self.learn_levels(snapshot.bids);
+                    self.learn_levels(snapshot.asks);
+                }
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         if self.symbol.is_none()

@@ -9,12 +9,14 @@ use market_model::{BookOp, Level, Packet};
 /// Levels that are kept while no snapshot has come: 16 MiB. The oldest updates go first.
 const MAX_HELD_LEVELS: usize = 1 << 20;
 const MAX_HELD_UPDATES: usize = 1 << 18;
-/// Late updates in a row after which the ids are taken to have started anew (rule D2).
+/// Late updates in a row, or their span of event time, after which the ids are taken to have
+/// started anew; the engine judges by the same numbers (rule D2).
 const MAX_LATE_RUN: u32 = 64;
+const MAX_LATE_SPAN_NS: i64 = 5_000_000_000;
 
 /// How the ids of a market chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Chain {
+pub(crate) enum Chain {
     /// `pu` names the last id before the update.
     Futures,
     /// `U` is the last id before the update plus one.
@@ -23,12 +25,12 @@ pub(super) enum Chain {
 
 /// Ids and time of one depth update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ids {
-    pub(super) first: u64,
-    pub(super) last: u64,
+pub(crate) struct Ids {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
     /// 0 on spot.
-    pub(super) prev: u64,
-    pub(super) ts_event_ns: i64,
+    pub(crate) prev: u64,
+    pub(crate) ts_event_ns: i64,
 }
 
 /// A kept update: its levels are those up to the ends, bids first.
@@ -51,7 +53,7 @@ enum Phase {
 
 /// What to do with a depth update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Hand it out; `prev` is what the packet says came before.
     Emit { prev: u64 },
     /// Hand it out with its own numbers: ids are missing before it.
@@ -64,22 +66,24 @@ pub(super) enum Verdict {
 
 /// State of the join.
 #[derive(Debug)]
-pub(super) struct Sync {
+pub(crate) struct Sync {
     chain: Chain,
     phase: Phase,
     late_run: u32,
+    late_since_ns: i64,
     held: Vec<Held>,
     levels: Vec<Level>,
     /// Updates that were given up without having been handed out.
-    pub(super) dropped: u64,
+    pub(crate) dropped: u64,
 }
 
 impl Sync {
-    pub(super) const fn new(chain: Chain) -> Self {
+    pub(crate) const fn new(chain: Chain) -> Self {
         Self {
             chain,
             phase: Phase::Waiting,
             late_run: 0,
+            late_since_ns: 0,
             held: Vec::new(),
             levels: Vec::new(),
             dropped: 0,
@@ -106,7 +110,7 @@ impl Sync {
     }
 
     /// Judges a depth update; `packet` holds its levels, bids first.
-    pub(super) fn update(&mut self, ids: Ids, packet: &Packet) -> Verdict {
+    pub(crate) fn update(&mut self, ids: Ids, packet: &Packet) -> Verdict {
         match self.phase {
             Phase::Waiting => {
                 self.hold(ids, packet);
@@ -120,18 +124,28 @@ impl Sync {
                 self.phase = Phase::Live { last: ids.last };
                 Verdict::Emit { prev: if ids.prev == 0 { 0 } else { last } }
             }
-            Phase::Live { last } if ids.last <= last => {
-                // The engine drops it as repeated or late. It is kept in case that the venue has
-                // started to count anew, which the next snapshot will tell.
-                self.late_run += u32::from(ids.last < last);
+            Phase::Live { last } if ids.last == last => {
+                self.forget();
+                Verdict::Emit { prev: ids.prev }
+            }
+            Phase::Live { last } if ids.last < last => {
+                // The engine drops it as late. It is kept in case that the venue has started to
+                // count anew: then the engine gives the book up at the same update.
+                if self.late_run == 0 {
+                    self.late_since_ns = ids.ts_event_ns;
+                }
                 self.hold(ids, packet);
+                self.late_run += 1;
+                let span_ns = ids.ts_event_ns - self.late_since_ns;
+                if self.late_run >= MAX_LATE_RUN || span_ns >= MAX_LATE_SPAN_NS {
+                    self.phase = Phase::Waiting;
+                    self.late_run = 0;
+                }
                 Verdict::Emit { prev: ids.prev }
             }
             Phase::Live { last } if self.continues(last, ids) => {
                 self.phase = Phase::Live { last: ids.last };
-                if self.late_run > 0 || !self.held.is_empty() {
-                    self.forget();
-                }
+                self.forget();
                 Verdict::Emit { prev: ids.prev }
             }
             Phase::Joined { .. } | Phase::Live { .. } => {
@@ -145,17 +159,11 @@ impl Sync {
 
     /// Judges a snapshot; `packet` holds its levels and receives those of the kept updates that
     /// follow it. The last id of the packet, or `None` when the snapshot is of no use.
-    pub(super) fn snapshot(&mut self, snapshot: u64, packet: &mut Packet) -> Option<u64> {
-        let is_intact = match self.phase {
-            Phase::Waiting => false,
-            Phase::Joined { last } | Phase::Live { last } => {
-                if snapshot < last && self.late_run < MAX_LATE_RUN {
-                    return None;
-                }
-                self.late_run < MAX_LATE_RUN
+    pub(crate) fn snapshot(&mut self, snapshot: u64, packet: &mut Packet) -> Option<u64> {
+        if let Phase::Joined { last } | Phase::Live { last } = self.phase {
+            if snapshot < last {
+                return None;
             }
-        };
-        if is_intact {
             self.forget();
         }
         // An update that ends at the snapshot's id is still applied on futures: it may hold levels
@@ -185,7 +193,7 @@ impl Sync {
     }
 
     /// After a refused message the engine has no book either (rule D11).
-    pub(super) fn lose_book(&mut self) {
+    pub(crate) fn lose_book(&mut self) {
         if self.phase != Phase::Waiting {
             self.forget();
             self.phase = Phase::Waiting;
@@ -215,7 +223,7 @@ impl Sync {
                     return;
                 }
                 self.forget();
-            } else if !self.continues(before.ids.last, ids) || ids.last <= before.ids.last {
+            } else if ids.last <= before.ids.last || !self.continues(before.ids.last, ids) {
                 // What was kept cannot lead to this update: no snapshot can use both.
                 self.drop_held(self.held.len());
             }

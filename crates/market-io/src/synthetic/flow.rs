@@ -15,6 +15,8 @@ use super::rng::Rng;
 const TRADE_BASE: i64 = 900;
 /// What a trade adds to the probability of its own side and of the other side.
 const EXCITE: [i64; 2] = [1_100, 250];
+/// Probability that the mood changes: every 7 seconds of the default market.
+const MOOD_SWING: i64 = 12;
 /// Excitation decays by `2^-5` per event: together 0.66 further trades per trade.
 const DECAY_SHIFT: u32 = 5;
 
@@ -25,6 +27,8 @@ pub(super) struct Flow {
     /// Trades of the last event.
     pub(super) trades: Vec<Trade>,
     excitement: [i64; 2],
+    /// Out of 256, how much more buyers than sellers are willing now; it holds for some seconds.
+    mood: i64,
     reach: i64,
     floor: i64,
 }
@@ -36,6 +40,7 @@ impl Flow {
             rng: Rng::new(seed),
             trades: Vec::new(),
             excitement: [0; 2],
+            mood: 0,
             reach,
             floor: reach + 1_024,
         };
@@ -64,6 +69,10 @@ impl Flow {
             *excitement -= *excitement >> DECAY_SHIFT;
         }
         let draw = self.rng.below_i64(1 << 16);
+        if draw < MOOD_SWING {
+            self.mood = self.rng.below_i64(401) - 200;
+        }
+        let draw = self.rng.below_i64(1 << 16);
         let both = self.excitement[BID] + self.excitement[ASK];
         if draw < TRADE_BASE + both {
             self.market_order(draw);
@@ -76,7 +85,9 @@ impl Flow {
         let [bid, ask] = [BID, ASK].map(|side| self.book.top(side));
         // A thin queue is more likely to be hit than a thick one.
         let buys = if draw < TRADE_BASE {
-            self.rng.chance(bid.qty_lots + 50, bid.qty_lots + ask.qty_lots + 100)
+            let buyers = (bid.qty_lots + 50) * (256 + self.mood);
+            let sellers = (ask.qty_lots + 50) * (256 - self.mood);
+            self.rng.chance(buyers, buyers + sellers)
         } else {
             draw - TRADE_BASE < self.excitement[BID]
         };
@@ -107,6 +118,8 @@ impl Flow {
         let distance = self.distance();
         let spread = self.book.best(ASK) - self.book.best(BID);
         if distance == 0 && spread > 1 && self.rng.below(8) < 6 {
+            let is_moved = self.rng.below_i64(256) < self.mood.abs();
+            let side = if is_moved { usize::from(self.mood < 0) } else { side };
             self.improve(side, spread);
             return;
         }
@@ -128,7 +141,8 @@ impl Flow {
             self.book.set(side, tick, lots + added);
         } else {
             let part = if self.rng.below(3) == 0 { lots } else { self.rng.pareto(target / 8 + 1) };
-            let part = if distance == 0 { part.min(lots / 3 + target / 8 + 1) } else { part };
+            // The touch is emptied by trades, and by the last few who leave.
+            let part = if distance == 0 { part.min(lots / 3 + 8) } else { part };
             self.book.set(side, tick, (lots - part).max(0));
         }
     }

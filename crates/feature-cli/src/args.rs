@@ -1,0 +1,197 @@
+//! Commands and options.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// One kernel for order-book features: extract, inspect, prove.
+#[derive(Debug, Parser)]
+#[command(name = "featureplane", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Read a market-data log and write a table of features (Parquet, Arrow IPC or CSV).
+    Extract(Extract),
+    /// Say what a file is: symbol, events, span, gaps, crossed time, tick and lot size.
+    Inspect(Inspect),
+    /// List the built-in feature sets, or the columns of one, or check a set file.
+    Sets(Sets),
+    /// List the feature families and their columns.
+    Features(Json),
+    /// Prove that every path gives the same bits.
+    Parity(Parity),
+    /// Make a seeded synthetic day, extract it, prove parity, write a report.
+    Demo(Demo),
+}
+
+/// Options that open an input.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Input {
+    /// Files of one stream, in order.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub(crate) input: Vec<PathBuf>,
+    /// auto, binance, hftbacktest or events.
+    #[arg(long, default_value = "auto", value_name = "FORMAT")]
+    pub(crate) format: String,
+    /// Symbol to read; repeat for several (then --out has {symbol} in it).
+    #[arg(long, value_name = "SYMBOL")]
+    pub(crate) symbol: Vec<String>,
+    /// Tick size, for example 0.1; inferred when absent.
+    #[arg(long, value_name = "DECIMAL")]
+    pub(crate) tick_size: Option<String>,
+    /// Lot size, for example 0.001; inferred when absent.
+    #[arg(long, value_name = "DECIMAL")]
+    pub(crate) lot_size: Option<String>,
+    /// hftbacktest: the book before the first row.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) initial_snapshot: Option<PathBuf>,
+    /// Refuse quantities with more decimals than the lot size instead of rounding them.
+    #[arg(long)]
+    pub(crate) strict_scale: bool,
+}
+
+/// Options of `extract`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Extract {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// Built-in set or a set file ending in .json.
+    #[arg(long, default_value = "core_v1", value_name = "ID|FILE.json")]
+    pub(crate) set: String,
+    /// packet, trade, step:1s or trade-or-step:1s.
+    #[arg(long, default_value = "packet", value_name = "EMISSION")]
+    pub(crate) emit: String,
+    /// First event time of a row: UTC ns or YYYY-MM-DDTHH:MM:SS.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Event time at which rows end, exclusive.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Output file: .parquet, .arrow or .csv.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: PathBuf,
+    /// Compression of Parquet pages.
+    #[arg(long, value_enum, default_value = "zstd")]
+    pub(crate) compression: Compression,
+    /// Replace the output file if it exists.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Symbols at a time.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub(crate) jobs: usize,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Codec of Parquet pages.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Compression {
+    /// Zstandard.
+    Zstd,
+    /// Snappy.
+    Snappy,
+    /// None.
+    None,
+}
+
+/// Options of `inspect`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Inspect {
+    /// Files of one stream, in order.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) input: Vec<PathBuf>,
+    /// auto, binance, hftbacktest or events.
+    #[arg(long, default_value = "auto")]
+    pub(crate) format: String,
+    /// Symbol to read, when the file holds several.
+    #[arg(long)]
+    pub(crate) symbol: Option<String>,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `sets`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Sets {
+    /// Built-in set or a set file ending in .json.
+    #[arg(value_name = "ID|FILE.json")]
+    pub(crate) set: Option<String>,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of commands that only print.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Json {
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `parity` and its subcommand.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Parity {
+    #[command(subcommand)]
+    pub(crate) command: ParityCommand,
+}
+
+/// What to prove.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ParityCommand {
+    /// Run inputs through every path and compare bit for bit.
+    Run(ParityRun),
+}
+
+/// Options of `parity run`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ParityRun {
+    /// Inputs; each is a stream of its own, unless joined with `+` (day1.gz+day2.gz).
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub(crate) input: Vec<String>,
+    /// auto, binance, hftbacktest or events.
+    #[arg(long, default_value = "auto")]
+    pub(crate) format: String,
+    /// Feature sets to compare.
+    #[arg(long, num_args = 1.., default_values = ["core_v1", "lob_shared_v1"], value_name = "ID|FILE.json")]
+    pub(crate) set: Vec<String>,
+    /// Paths beside the runtime.
+    #[arg(long, value_delimiter = ',', default_value = "kernel,batch,python,reference")]
+    pub(crate) paths: Vec<String>,
+    /// Packets of each input, from the start.
+    #[arg(long, default_value_t = u64::MAX, hide_default_value = true, value_name = "N")]
+    pub(crate) limit: u64,
+    /// Python interpreter for the paths python and reference.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) python: Option<PathBuf>,
+    /// Write an HTML report.
+    #[arg(long, value_name = "OUT.html")]
+    pub(crate) report: Option<PathBuf>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `demo`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Demo {
+    /// Folder for everything the demo writes.
+    #[arg(long, default_value = "demo-out")]
+    pub(crate) out: PathBuf,
+    /// Seed of the synthetic market.
+    #[arg(long, default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// Length of the synthetic recording in minutes.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) minutes: u32,
+    /// Python interpreter for the paths python and reference.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) python: Option<PathBuf>,
+}

@@ -1,0 +1,37 @@
+//! One file per command.
+
+mod demo;
+mod extract;
+mod features;
+mod inspect;
+mod parity;
+mod sets;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::args::{Args, Command, ParityCommand};
+
+/// Runs a command.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::Extract(extract) => extract::run(extract),
+        Command::Inspect(inspect) => inspect::run(inspect),
+        Command::Sets(sets) => sets::run(sets),
+        Command::Features(features) => features::run(features),
+        Command::Parity(parity) => match &parity.command {
+            ParityCommand::Run(run) => parity::run(run),
+        },
+        Command::Demo(demo) => demo::run(demo),
+    }
+}
+
+/// The interpreter asked for, else that of the virtual environment here, else `python3`.
+fn python(asked: Option<&PathBuf>) -> PathBuf {
+    let local = PathBuf::from(".venv/bin/python");
+    match asked {
+        Some(path) => path.clone(),
+        None if local.exists() => local,
+        None => "python3".into(),
+    }
+}

@@ -1,0 +1,116 @@
+//! `featureplane extract`: the main job.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use feature_extract::{Destination, Emission, Job, Output, Summary, parse_time_ns, run_all};
+use market_io::OpenOptions;
+use market_io::sink::{Compression, Existing, SinkOptions, file_stem};
+
+use crate::args::{Compression as CompressionArg, Extract, Input};
+use crate::exit::{REJECTED, Usage};
+use crate::print;
+use crate::progress::Bars;
+
+/// Extracts features of one or several symbols.
+pub(crate) fn run(args: &Extract) -> anyhow::Result<ExitCode> {
+    let jobs = jobs(args)?;
+    let bars = Bars::new(args.json);
+    let result = run_all(&jobs, args.jobs.max(1), &bars);
+    bars.clear();
+    let outputs = result?;
+    if args.json {
+        let summaries: Vec<_> = outputs.iter().map(|output| &output.summary).collect();
+        print::json(&summaries)?;
+    } else {
+        outputs.iter().for_each(|output| show(&output.summary));
+    }
+    let rejected: u64 = outputs.iter().map(|output: &Output| output.summary.rejected_count).sum();
+    Ok(if rejected == 0 { ExitCode::SUCCESS } else { ExitCode::from(REJECTED) })
+}
+
+/// Options of an input for one symbol.
+pub(crate) fn open_options(input: &Input, symbol: Option<&String>) -> anyhow::Result<OpenOptions> {
+    Ok(OpenOptions {
+        inputs: input.input.clone(),
+        format: input.format.parse().map_err(|e| Usage(format!("--format: {e}")))?,
+        symbol: symbol.cloned(),
+        tick_size: input.tick_size.clone(),
+        lot_size: input.lot_size.clone(),
+        initial_snapshot: input.initial_snapshot.clone(),
+        strict_scale: input.strict_scale,
+        symbol_id: 0,
+    })
+}
+
+fn jobs(args: &Extract) -> anyhow::Result<Vec<Job>> {
+    let set = Arc::new(feature_runtime::load_set(&args.set)?);
+    let emission: Emission = args.emit.parse()?;
+    let time = |text: &Option<String>| text.as_deref().map(parse_time_ns).transpose();
+    let (from_ns, to_ns) = (time(&args.from)?, time(&args.to)?);
+    let options = SinkOptions {
+        compression: match args.compression {
+            CompressionArg::Zstd => Compression::Zstd,
+            CompressionArg::Snappy => Compression::Snappy,
+            CompressionArg::None => Compression::None,
+        },
+        existing: if args.overwrite { Existing::Replace } else { Existing::Refuse },
+    };
+    let symbols: Vec<Option<&String>> = match args.input.symbol.as_slice() {
+        [] => vec![None],
+        several => several.iter().map(Some).collect(),
+    };
+    let out = args.out.to_string_lossy().into_owned();
+    if symbols.len() > 1 && !out.contains("{symbol}") {
+        let message = format!("--out `{out}` needs {{symbol}} in it for several symbols");
+        return Err(Usage(message).into());
+    }
+    let command: Vec<String> = std::env::args().skip(1).collect();
+    let command = format!("featureplane {}", command.join(" "));
+    symbols
+        .into_iter()
+        .map(|symbol| {
+            let stem = symbol.map_or_else(String::new, |symbol| file_stem(symbol));
+            let path = if symbol.is_some() { out.replace("{symbol}", &stem) } else { out.clone() };
+            Ok(Job {
+                open: open_options(&args.input, symbol)?,
+                set: Arc::clone(&set),
+                emission,
+                from_ns,
+                to_ns,
+                destination: Destination::File { path: path.into(), options },
+                command: command.clone(),
+            })
+        })
+        .collect()
+}
+
+/// The summary for people.
+pub(crate) fn show(summary: &Summary) {
+    print::line(format_args!(
+        "{}: {} rows of {} ({}) -> {} ({} bytes)",
+        summary.symbol,
+        print::count(summary.rows),
+        summary.feature_set_id,
+        summary.emission,
+        summary.output.as_deref().unwrap_or("memory"),
+        print::count(summary.output_bytes),
+    ));
+    print::line(format_args!(
+        "  {} packets, {} events, {} frames in {:.2} s ({:.1} M events/s)",
+        print::count(summary.packets),
+        print::count(summary.events),
+        print::count(summary.frames),
+        summary.elapsed_s,
+        summary.events_per_s / 1e6,
+    ));
+    for (name, count) in &summary.quality {
+        print::line(format_args!("  {name} on {} frames", print::count(*count)));
+    }
+    for reason in &summary.rejected {
+        print::note(format_args!("rejected: {reason}"));
+    }
+    if summary.rejected_count > summary.rejected.len() as u64 {
+        print::note(format_args!("rejected in all: {}", summary.rejected_count));
+    }
+}

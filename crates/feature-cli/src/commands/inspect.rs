@@ -1,0 +1,80 @@
+//! `featureplane inspect`: what is this file.
+
+use std::process::ExitCode;
+
+use feature_extract::inspect;
+use market_io::OpenOptions;
+
+use crate::args::Inspect;
+use crate::exit::Usage;
+use crate::print;
+
+/// Reads an input once and says what it holds.
+pub(crate) fn run(args: &Inspect) -> anyhow::Result<ExitCode> {
+    let options = OpenOptions {
+        inputs: args.input.clone(),
+        format: args.format.parse().map_err(|e| Usage(format!("--format: {e}")))?,
+        symbol: args.symbol.clone(),
+        ..OpenOptions::default()
+    };
+    let found = inspect(&options)?;
+    if args.json {
+        print::json(&found)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let seconds = (found.span_ns[1] - found.span_ns[0]) as f64 / 1e9;
+    let mut rows = vec![
+        ("symbol", found.symbol.clone()),
+        ("venue", found.venue.clone()),
+        ("tick size", found.tick_size.clone()),
+        ("lot size", found.lot_size.clone()),
+        ("records", print::count(found.records)),
+        (
+            "packets",
+            format!(
+                "{} ({} of the book)",
+                print::count(found.packets),
+                print::count(found.book_packets)
+            ),
+        ),
+        (
+            "level changes",
+            format!(
+                "{}, at most {} in a packet",
+                print::count(found.level_changes),
+                found.largest_packet
+            ),
+        ),
+        ("trades", print::count(found.trades)),
+        ("span", format!("{} .. {} ({seconds:.1} s)", found.span_ns[0], found.span_ns[1])),
+        ("gaps", print::count(found.gaps)),
+        ("crossed", format!("{:.3} s", found.crossed_ns as f64 / 1e9)),
+        (
+            "levels at the end",
+            format!("{} bids, {} asks", found.final_levels[0], found.final_levels[1]),
+        ),
+    ];
+    if let [min, median, max] = found.latency_ns[..] {
+        let ms = |ns: i64| format!("{:.3}", ns as f64 / 1e6);
+        rows.push((
+            "latency ms",
+            format!("min {}, median {}, max {}", ms(min), ms(median), ms(max)),
+        ));
+    }
+    if let [Some(bid), Some(ask)] = &found.final_quotes {
+        rows.push(("quotes at the end", format!("{bid} / {ask}")));
+    }
+    for (name, count) in &found.quality {
+        rows.push(("quality", format!("{name} on {} frames", print::count(*count))));
+    }
+    for (kind, count) in &found.ignored {
+        rows.push(("not used", format!("{} {kind}", print::count(*count))));
+    }
+    for fault in &found.faults {
+        rows.push(("rejected", fault.clone()));
+    }
+    for (name, value) in rows {
+        print::line(format_args!("{name:<18} {value}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}

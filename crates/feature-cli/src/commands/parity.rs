@@ -1,0 +1,95 @@
+//! `featureplane parity run`: the gate.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use feature_parity::{Error, Gate, PathName, Tape, report, run_gate};
+use market_io::OpenOptions;
+
+use crate::args::ParityRun;
+use crate::exit::{CHECK_FAILED, Usage};
+use crate::print;
+
+/// Runs inputs through every path; exit 1 on the first difference.
+pub(crate) fn run(args: &ParityRun) -> anyhow::Result<ExitCode> {
+    let paths: Result<Vec<PathName>, _> = args.paths.iter().map(|path| path.parse()).collect();
+    let paths = paths.map_err(|e| Usage(format!("--paths: {e}")))?;
+    let sets: Result<Vec<_>, _> = args.set.iter().map(|id| feature_runtime::load_set(id)).collect();
+    let sets: Vec<_> = sets?.into_iter().map(Arc::new).collect();
+    let format: market_io::Format =
+        args.format.parse().map_err(|e| Usage(format!("--format: {e}")))?;
+    let tapes = args.input.iter().flat_map(|input| {
+        let options = OpenOptions {
+            inputs: input.split('+').map(Into::into).collect(),
+            format,
+            ..OpenOptions::default()
+        };
+        sets.iter().map(move |set| Tape::read(&options, Arc::clone(set), args.limit))
+    });
+    let gate = run_gate(tapes, &paths, &super::python(args.python.as_ref()))?;
+    finish(&gate, args.report.as_deref(), args.json)
+}
+
+/// Prints and writes the result; the exit code says whether every bit is equal.
+pub(crate) fn finish(gate: &Gate, page: Option<&Path>, as_json: bool) -> anyhow::Result<ExitCode> {
+    if let Some(page) = page {
+        std::fs::write(page, report::html(gate)).with_context(|| page.display().to_string())?;
+    }
+    if as_json {
+        print::json(gate)?;
+    } else {
+        show(gate);
+    }
+    if let Some(d) = gate.first_difference() {
+        print::note(format_args!(
+            "first difference: path {}, symbol {}, seq {}, ts {}, feature {}: runtime {}, {} {}",
+            d.path, d.symbol, d.seq, d.ts_event_ns, d.feature, d.runtime, d.path, d.other
+        ));
+    }
+    let equal = gate.differing_bits() == 0;
+    Ok(if equal { ExitCode::SUCCESS } else { ExitCode::from(CHECK_FAILED) })
+}
+
+/// The table for people.
+pub(crate) fn show(gate: &Gate) {
+    let mut rows = Vec::new();
+    for case in &gate.cases {
+        for (index, comparison) in case.comparisons.iter().enumerate() {
+            rows.push(vec![
+                case.tape.clone(),
+                case.feature_set_id.clone(),
+                comparison.path.clone(),
+                print::count(case.events),
+                print::count(comparison.frames),
+                print::count(comparison.differing_bits),
+                format!("{:.2}", case.seconds.get(index + 1).copied().unwrap_or_default()),
+            ]);
+        }
+    }
+    let head = ["input", "set", "path", "events", "frames", "differing bits", "seconds"];
+    print::table(&head, &rows);
+    print::line(format_args!(
+        "parity: {} paths beside the runtime, {} tapes, {} differing bits",
+        gate.paths.len(),
+        gate.cases.len(),
+        gate.differing_bits()
+    ));
+}
+
+/// Whether a path can run with this interpreter; the reason when it cannot.
+pub(crate) fn probe(module: &str, python: &Path) -> Result<(), Error> {
+    let said =
+        std::process::Command::new(python).args(["-c", &format!("import {module}")]).output();
+    let failed = |message: String| Error::Process {
+        path: "python",
+        command: format!("{} -c 'import {module}'", python.display()),
+        message,
+    };
+    match said {
+        Ok(done) if done.status.success() => Ok(()),
+        Ok(done) => Err(failed(done.status.to_string())),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}

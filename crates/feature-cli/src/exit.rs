@@ -1,0 +1,37 @@
+//! Exit codes; the README lists them.
+
+use std::process::ExitCode;
+
+/// A check failed: paths differ.
+pub(crate) const CHECK_FAILED: u8 = 1;
+/// Wrong usage or configuration (clap uses the same).
+const USAGE: u8 = 2;
+/// The input cannot be used, or the output cannot be written.
+const DATA: u8 = 3;
+/// Done, but events were refused; the rows are flagged.
+pub(crate) const REJECTED: u8 = 4;
+
+/// The exit code of an error.
+pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
+    let usage = error.chain().any(|cause| {
+        cause.downcast_ref::<feature_runtime::Error>().is_some()
+            || cause.downcast_ref::<Usage>().is_some()
+            || matches!(
+                cause.downcast_ref::<feature_extract::Error>(),
+                Some(feature_extract::Error::Config { .. } | feature_extract::Error::Engine(_))
+            )
+    });
+    ExitCode::from(if usage { USAGE } else { DATA })
+}
+
+/// A wrong combination of options.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl core::fmt::Display for Usage {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}

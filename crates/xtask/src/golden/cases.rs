@@ -1,0 +1,145 @@
+//! Which parameters each column is played with.
+
+use anyhow::Result;
+use feature_kernel::meta::{ColumnMeta, FamilyMeta, ParamKind, ParamMeta};
+use feature_kernel::{Feature, FeatureSet, FeatureSpec, ParamValue};
+
+use crate::meta::{columns, params};
+
+const MS: i64 = 1_000_000;
+
+/// Values worth playing, by parameter; others take their default or smallest value.
+const VALUES: &[(&str, &[i64])] = &[
+    ("levels", &[1, 3, 10]),
+    ("level", &[0, 2, 9]),
+    ("bps", &[2, 10, 200]),
+    ("lo_bps", &[0, 2]),
+    ("hi_bps", &[5, 40]),
+    ("window_ns", &[50 * MS, 1_000 * MS]),
+];
+
+/// Weights of averages: by steps, or by time.
+const WEIGHTS: [(&str, i64); 3] = [("span", 1), ("span", 8), ("tau_ns", 700 * MS)];
+
+/// A set with every column and several parameters; averages run over every parameterless column.
+pub(super) fn set() -> Result<FeatureSet> {
+    let mut specs = Vec::new();
+    for (family, column) in columns().filter(|(_, column)| !takes_column(column)) {
+        for given in combinations(family, column) {
+            push(&mut specs, family.slug, column.id, given);
+        }
+    }
+    let inputs: Vec<(String, bool)> = specs
+        .iter()
+        .filter(|spec| spec.params.is_empty())
+        .filter_map(|spec| Some((spec.alias.clone()?, is_float(spec))))
+        .collect();
+    for (family, column) in columns().filter(|(_, column)| takes_column(column)) {
+        let rounded = column.dtype.name() == "i64";
+        for (name, _) in inputs.iter().filter(|(_, float)| !(rounded && *float)) {
+            for given in averages(family, column, name) {
+                push(&mut specs, family.slug, column.id, given);
+            }
+        }
+    }
+    Ok(FeatureSet::new("golden", &specs)?)
+}
+
+type Params = Vec<(String, ParamValue)>;
+
+fn push(specs: &mut Vec<FeatureSpec>, family: &str, column: &str, params: Params) {
+    let alias = Some(format!("c{}", specs.len()));
+    specs.push(FeatureSpec { family: family.into(), column: column.into(), params, alias });
+}
+
+fn takes_column(column: &ColumnMeta) -> bool {
+    column.params.contains(&"of")
+}
+
+fn is_float(spec: &FeatureSpec) -> bool {
+    columns().any(|(_, column)| column.id == spec.column && column.dtype.name() == "f64")
+}
+
+/// Every combination of the values of the parameters of a column.
+fn combinations(family: &FamilyMeta, column: &ColumnMeta) -> Vec<Params> {
+    let mut found: Vec<Params> = vec![Vec::new()];
+    for param in params(family, column) {
+        let values = values(param);
+        found = found
+            .into_iter()
+            .flat_map(|before| {
+                values.iter().map(move |value| {
+                    let mut with = before.clone();
+                    with.push((param.key.to_owned(), value.clone()));
+                    with
+                })
+            })
+            .collect();
+    }
+    found
+}
+
+fn values(param: &ParamMeta) -> Vec<ParamValue> {
+    match param.kind {
+        ParamKind::Int { min, default, .. } => {
+            match VALUES.iter().find(|(key, _)| *key == param.key) {
+                Some((_, values)) => values.iter().copied().map(ParamValue::Int).collect(),
+                None => vec![ParamValue::Int(default.unwrap_or(min))],
+            }
+        }
+        ParamKind::Choice(words) => {
+            words.iter().map(|word| ParamValue::Text((*word).into())).collect()
+        }
+        ParamKind::Column => Vec::new(),
+    }
+}
+
+/// An average of one input with every weight and every choice.
+fn averages(family: &FamilyMeta, column: &ColumnMeta, of: &str) -> Vec<Params> {
+    let text = |key: &str, word: &str| (key.to_owned(), ParamValue::Text(word.to_owned()));
+    let mut found: Vec<Params> = WEIGHTS
+        .iter()
+        .map(|(key, value)| vec![text("of", of), ((*key).to_owned(), ParamValue::Int(*value))])
+        .collect();
+    for param in params(family, column) {
+        let ParamKind::Choice(words) = param.kind else { continue };
+        found = found
+            .into_iter()
+            .flat_map(|before| {
+                words.iter().map(move |word| {
+                    let mut with = before.clone();
+                    with.push(text(param.key, word));
+                    with
+                })
+            })
+            .collect();
+    }
+    found
+}
+
+/// What the bits of a feature depend on besides the tapes and its own revision.
+pub(super) fn inputs(set: &FeatureSet, feature: &Feature) -> String {
+    let mut text =
+        format!("{:?}", feature.params.iter().filter(|(k, _)| *k != "of").collect::<Vec<_>>());
+    let of = feature.params.iter().find(|(key, _)| *key == "of");
+    if let Some((_, ParamValue::Text(name))) = of
+        && let Some(input) = set.index_of(name).map(|index| &set.features()[index])
+    {
+        text += &format!(" of {}.{} rev {}", input.family.slug, input.column.id, input.column.rev);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_is_played() {
+        let set = set().unwrap();
+        for (family, column) in columns() {
+            let count = set.features().iter().filter(|f| f.column.id == column.id).count();
+            assert!(count > 0, "{}.{}", family.slug, column.id);
+        }
+    }
+}

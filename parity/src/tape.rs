@@ -1,0 +1,83 @@
+//! A tape: an instrument, a feature set, and packets in order.
+
+use std::sync::Arc;
+
+use feature_kernel::ParamValue;
+use feature_runtime::FeatureSet;
+use market_io::OpenOptions;
+use market_model::{Instrument, Packet};
+use serde_json::{Map, Value, json};
+
+use crate::error::Error;
+
+/// One input for every path.
+#[derive(Debug, Clone)]
+pub struct Tape {
+    /// Name for reports.
+    pub name: String,
+    /// The features to compute.
+    pub set: Arc<FeatureSet>,
+    /// The instrument.
+    pub instrument: Instrument,
+    /// The packets.
+    pub packets: Vec<Packet>,
+}
+
+impl Tape {
+    /// Reads a whole input; `limit` packets at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`].
+    pub fn read(options: &OpenOptions, set: Arc<FeatureSet>, limit: u64) -> Result<Self, Error> {
+        let mut source = market_io::open(options)?;
+        let mut packets = Vec::new();
+        let mut packet = Packet::default();
+        while (packets.len() as u64) < limit && source.next_packet(&mut packet)? {
+            packets.push(packet.clone());
+        }
+        let name = options.inputs.iter().map(|path| {
+            path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        });
+        let name = name.collect::<Vec<_>>().join(" + ");
+        Ok(Self { name, set, instrument: source.instrument().clone(), packets })
+    }
+
+    /// Level changes and trades of all packets.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.packets.iter().map(Packet::event_count).sum()
+    }
+
+    /// Header keys of the packet log beyond the instrument: what a path in another process must compute.
+    #[must_use]
+    pub fn header(&self) -> Map<String, Value> {
+        let canonical = serde_json::from_str(&self.set.canonical_json());
+        let mut map = Map::new();
+        map.insert("schema_hash".into(), format!("{:016x}", self.set.schema_hash()).into());
+        map.insert("feature_set".into(), canonical.expect("Invariant: canonical JSON is JSON"));
+        map.insert("feature_set_json".into(), self.set_file());
+        map
+    }
+
+    /// The feature set in the form of a set file.
+    #[must_use]
+    pub fn set_file(&self) -> Value {
+        let features = self.set.features().iter().map(|feature| {
+            let params = feature.params.iter().map(|(key, value)| {
+                let value = match value {
+                    ParamValue::Int(value) => Value::from(*value),
+                    ParamValue::Text(word) => Value::from(word.as_str()),
+                };
+                ((*key).to_owned(), value)
+            });
+            json!({
+                "family": feature.family.slug,
+                "column": feature.column.id,
+                "params": params.collect::<Map<_, _>>(),
+                "alias": feature.name,
+            })
+        });
+        json!({"id": self.set.id(), "features": features.collect::<Vec<_>>()})
+    }
+}
