@@ -74,6 +74,13 @@ pub(crate) fn load_set(features: &str) -> PyResult<FeatureSet> {
     loaded.map_err(raise)
 }
 
+/// Loads a set given as text, path or dict.
+pub(crate) fn load_set_of(features: &Bound<'_, PyAny>) -> PyResult<FeatureSet> {
+    let convert = features.py().import("featureplane._convert")?;
+    let text: String = convert.call_method1("features_text", (features,))?.extract()?;
+    load_set(&text)
+}
+
 /// Text of a decimal given as `str`, `Decimal` or `int`; a float cannot say which tick it means.
 pub(crate) fn decimal_text(given: &Bound<'_, PyAny>, what: &str) -> PyResult<String> {
     static DECIMAL: PyOnceLock<Py<PyType>> = PyOnceLock::new();

@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-use crate::convert::{decimal_text, feature_index, load_set, value_to_py};
+use crate::convert::{decimal_text, feature_index, load_set_of, value_to_py};
 use crate::errors::{config, failure, guarded, raise, unknown_symbol};
 use crate::levels::{Grid, parse_kind};
 use crate::view::FeatureView;
@@ -37,7 +37,7 @@ struct Callback {
 /// Parameters
 /// ----------
 /// feature_set
-///     Id of a built-in set, path of a `.json` file, or the JSON text of a set.
+///     Id of a built-in set, path of a `.json` file, JSON text, or a dict of the same shape.
 /// symbols
 ///     Settings by symbol. `tick_size` and `lot_size` are decimal text or `Decimal` (or the four
 ///     integers `price_scale`, `tick_scaled`, `qty_scale`, `lot_scaled`); optional are `feed` (`"delta"`
@@ -161,12 +161,12 @@ impl FeatureEngine {
 impl FeatureEngine {
     #[new]
     #[pyo3(signature = (
-        feature_set: "str",
+        feature_set: "Features",
         symbols: "collections.abc.Mapping[str, collections.abc.Mapping[str, object]]",
     ))]
-    fn new(feature_set: &str, symbols: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn new(feature_set: &Bound<'_, PyAny>, symbols: &Bound<'_, PyAny>) -> PyResult<Self> {
         guarded(|| {
-            let mut engine = feature_runtime::FeatureEngine::new(load_set(feature_set)?);
+            let mut engine = feature_runtime::FeatureEngine::new(load_set_of(feature_set)?);
             let mut known = BTreeMap::new();
             for entry in symbols.call_method0("items")?.try_iter()? {
                 let (name, settings): (String, Bound<'_, PyAny>) = entry?.extract()?;
@@ -238,8 +238,8 @@ impl FeatureEngine {
         bids: "Levels | None" = None,
         asks: "Levels | None" = None,
         trades: "Trades | None" = None,
-        clear_bids: "bool | Number" = None,
-        clear_asks: "bool | Number" = None,
+        clear_bids: "bool | Number | None" = None,
+        clear_asks: "bool | Number | None" = None,
         checksum_mismatch: "bool" = false,
     ) -> "bool")]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]

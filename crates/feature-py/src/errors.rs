@@ -15,6 +15,7 @@ use feature_kernel::Error as KernelError;
 use feature_runtime::Error as EngineError;
 use lob_engine::Error as BookError;
 use market_io::sink::SinkError;
+use market_io::write::WriteError;
 use market_io::{Error as InputError, Position};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -55,6 +56,15 @@ pub(crate) fn raise(error: impl Into<JobError>) -> PyErr {
         source = cause.source();
     }
     Python::attach(|py| build(py, class, &message, details))
+}
+
+/// The exception for an input file that could not be made.
+pub(crate) fn raise_write(error: WriteError) -> PyErr {
+    match error {
+        WriteError::Source(error) => raise(error),
+        WriteError::Sink(error) => raise(error),
+        other => failure(&other.to_string()),
+    }
 }
 
 /// A configuration error of the Python layer itself.
@@ -207,6 +217,14 @@ fn classify_input(error: &InputError) -> (Class, Details) {
 fn classify_output(error: &SinkError) -> (Class, Details) {
     match error {
         SinkError::Io { path, source, .. } => system(OUTPUT, path, source),
+        SinkError::UnknownEnding { path }
+        | SinkError::Exists { path }
+        | SinkError::NotAFile { path, .. }
+        | SinkError::NoParent { path, .. }
+        | SinkError::Columns { path, .. }
+        | SinkError::Arrow { path, .. }
+        | SinkError::Parquet { path, .. }
+        | SinkError::ReadBack { path, .. } => at(OUTPUT, path),
         other => at(OUTPUT, other.path()),
     }
 }

@@ -11,6 +11,7 @@ mod extract;
 mod frames;
 mod levels;
 mod registry;
+mod synthetic;
 mod table;
 mod view;
 
@@ -24,6 +25,8 @@ mod _lib {
     use crate::frames::decode_frame;
     #[pymodule_export]
     use crate::registry::{built_in_sets, describe_set, families};
+    #[pymodule_export]
+    use crate::synthetic::write_synthetic;
     #[pymodule_export]
     use crate::table::RawTable;
     #[pymodule_export]

@@ -60,8 +60,7 @@ pub struct SyntheticMessage {
 impl SyntheticMessage {
     /// Empties the message and keeps its buffers.
     pub fn clear(&mut self) {
-        let (mut bids, mut asks) =
-            (std::mem::take(&mut self.bids), std::mem::take(&mut self.asks));
+        let (mut bids, mut asks) = (std::mem::take(&mut self.bids), std::mem::take(&mut self.asks));
         bids.clear();
         asks.clear();
         *self = Self { bids, asks, ..Self::default() };

@@ -349,3 +349,70 @@ fn state_carries_from_one_file_to_the_next() {
         assert_eq!(source.progress().0, source.progress().1);
     }
 }
+
+/// Lines that are not used are counted by kind; a chosen symbol is found in any case.
+#[test]
+fn unused_lines_are_counted() {
+    let trade = |stream: &str, symbol: &str, qty: &str, kind: &str| {
+        let event = stream.split('@').nth(1).unwrap();
+        format!(
+            "{START_NS} {{\"stream\":\"{stream}\",\"data\":{{\"e\":\"{event}\",\"E\":1723161255000,\
+             \"T\":1723161255000,\"s\":\"{symbol}\",\"t\":1,\"p\":\"5\",\"q\":\"{qty}\"{kind},\"m\":false}}}}\n"
+        )
+    };
+    let market = ",\"X\":\"MARKET\"";
+    let named = text(&[Snap(10)], false).replace("\"bids\"", "\"symbol\":\"X\",\"bids\"");
+    let input = [
+        named,
+        trade("x@trade", "X", "1.5", market),
+        trade("x@trade", "X", "2", ",\"X\":\"INSURANCE_FUND\""),
+        trade("x@trade", "X", "0", market),
+        trade("x@trade", "X", "1.25", market),
+        trade("x@aggTrade", "X", "1", ""),
+        trade("y@trade", "Y", "1", market),
+        text(&[Snap(11)], false),
+        text(&[Diff(8, 12, 7)], false),
+    ]
+    .concat();
+    let dir = tempfile::tempdir().unwrap();
+    let path = write_file(&dir, "x.txt", input.as_bytes());
+    for strict_scale in [false, true] {
+        let mut source = market_io::open(&market_io::OpenOptions {
+            symbol: Some("x".into()),
+            lot_size: Some("0.1".into()),
+            strict_scale,
+            ..options(vec![path.clone()])
+        })
+        .unwrap();
+        assert_eq!(source.instrument().symbol, "X");
+        let (packets, error) = book::drain(source.as_mut());
+        assert!(error.is_none(), "{error:?}");
+        let got: Vec<_> = packets.iter().map(shape).collect();
+        let stats = source.stats();
+        let ignored: Vec<_> = stats.ignored.iter().map(|(k, n)| (k.as_str(), *n)).collect();
+        assert_eq!(
+            ignored,
+            [
+                ("aggTrade beside trade", 1),
+                ("another symbol", 1),
+                ("snapshot without a symbol among several symbols", 1),
+                ("trade of price or quantity 0", 1),
+                ("trade of type INSURANCE_FUND", 1),
+            ]
+        );
+        if strict_scale {
+            // The refused trade loses the book, so that the update waits for a snapshot.
+            assert_eq!(got, [('S', 10, 0), ('T', 0, 0), ('R', 0, 0)]);
+            assert!(stats.faults[0].to_string().contains("line 5 ("), "{}", stats.faults[0]);
+            assert!(stats.faults[0].to_string().contains("field `q`"), "{}", stats.faults[0]);
+        } else {
+            assert_eq!(got, [('S', 10, 0), ('T', 0, 0), ('T', 0, 0), ('D', 12, 10)]);
+            assert_eq!((stats.rounded, packets[2].trades[0].qty_lots), (1, 12));
+        }
+    }
+    // Aggregate trades alone are trades.
+    let input = text(&[Snap(10)], false) + &trade("x@aggTrade", "X", "1", "");
+    let (packets, error) = read(&options(vec![write_file(&dir, "agg", input.as_bytes())]));
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(packets.iter().map(shape).collect::<Vec<_>>(), [('S', 10, 0), ('T', 0, 0)]);
+}

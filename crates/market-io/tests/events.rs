@@ -1,4 +1,5 @@
 //! The packet log: round trips and errors.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,7 @@ fn instrument() -> Instrument {
 }
 
 fn write(path: &Path, instrument: &Instrument, packets: &[Packet]) {
-    let mut writer =
-        EventsWriter::create(path, instrument, Map::new(), Existing::Refuse).unwrap();
+    let mut writer = EventsWriter::create(path, instrument, Map::new(), Existing::Refuse).unwrap();
     for packet in packets {
         writer.write(packet).unwrap();
     }
@@ -92,7 +92,14 @@ proptest! {
 fn the_format_is_the_documented_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ndjson");
-    let mut packet = Packet { ts_event_ns: 5, ts_recv_ns: 6, seq: 9, first_seq: 8, prev_seq: 7, ..Packet::default() };
+    let mut packet = Packet {
+        ts_event_ns: 5,
+        ts_recv_ns: 6,
+        seq: 9,
+        first_seq: 8,
+        prev_seq: 7,
+        ..Packet::default()
+    };
     packet.push_level(BookOp::SetBid, Level::new(618_002, 7));
     packet.push_level(BookOp::SetBid, Level::new(618_001, 0));
     packet.push_clear_side(BookOp::ClearAsk);

@@ -1,4 +1,5 @@
 //! Files written by the sinks, read back by independent readers.
+#![allow(clippy::unwrap_used, clippy::exit, reason = "helpers of tests")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -39,8 +40,18 @@ type Row = [Option<u64>; 7];
 
 fn edge_rows() -> Vec<Row> {
     let floats = [
-        0.0, f64::MIN_POSITIVE, 5e-324, -5e-324, f64::MAX, f64::MIN, 0.1, 1.0 / 3.0, 1e22, 1e16,
-        123_456_789.123_456_78, 2.5e-7,
+        0.0,
+        f64::MIN_POSITIVE,
+        5e-324,
+        -5e-324,
+        f64::MAX,
+        f64::MIN,
+        0.1,
+        1.0 / 3.0,
+        1e22,
+        1e16,
+        123_456_789.123_456_78,
+        2.5e-7,
     ];
     let integers = [i64::MIN, i64::MAX, 0, -1, 1, (1 << 53) - 1, -(1 << 53) - 1];
     let mut rows = Vec::new();
@@ -401,4 +412,71 @@ fn a_killed_writer_leaves_no_final_file() {
     assert!(names.len() == 1 && names[0].starts_with(".a.parquet.tmp-"), "{names:?}");
     // The waste of the killed writer is in nobody's way.
     write(&folder.path().join("a.parquet"), &edge_rows(), &SinkOptions::default());
+}
+
+#[test]
+#[ignore = "a measurement: run in release"]
+fn speed() {
+    let floats = (0..16).map(|c| ColumnSpec::new(format!("f{c}"), ColumnKind::F64).nullable());
+    let integers = (0..16).map(|c| ColumnSpec::new(format!("i{c}"), ColumnKind::I64).nullable());
+    let mut columns = vec![
+        ColumnSpec::new("symbol", ColumnKind::Utf8Dict),
+        ColumnSpec::new("ts_event", ColumnKind::TimestampNs),
+        ColumnSpec::new("seq", ColumnKind::U64),
+        ColumnSpec::new("flags", ColumnKind::U32),
+    ];
+    columns.extend(floats.chain(integers));
+    let spec = TableSpec::new(columns);
+    let rows = 1_000_000_u64;
+    let mut state = 1_u64;
+    let mut words = vec![0_u64; spec.columns.len()];
+    let mut lots = [0_i64; 16];
+    let folder = tempfile::tempdir().unwrap();
+    let cases = [
+        ("none", None),
+        ("parquet zstd", Some(("z.parquet", Compression::Zstd))),
+        ("parquet snappy", Some(("s.parquet", Compression::Snappy))),
+        ("parquet plain", Some(("n.parquet", Compression::None))),
+        ("arrow", Some(("a.arrow", Compression::None))),
+        ("csv", Some(("c.csv", Compression::None))),
+    ];
+    for (name, target) in cases {
+        let mut builder = RowBatchBuilder::new(&spec, sink::DEFAULT_BATCH_ROWS, &["BTCUSDT"]);
+        let options = |compression| SinkOptions { compression, ..SinkOptions::default() };
+        let mut sink = target.map(|(file, compression)| {
+            sink::create(&folder.path().join(file), &spec, &options(compression)).unwrap()
+        });
+        let (mut filling, mut writing) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
+        let mut done = 0;
+        while done < rows {
+            let start = std::time::Instant::now();
+            while !builder.is_full() {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                words[1] = 1_723_161_255_030_314_667 + done * 1_000_003 + (state >> 50);
+                words[2] += state >> 60;
+                let column = (state >> 40) as usize % 16;
+                lots[column] += (state >> 50) as i64 - 8_192;
+                words[20 + column] = lots[column].cast_unsigned();
+                words[4 + column] = (lots[column] as f64 / 1_000.0 / 7.0).to_bits();
+                builder.push_row(&words, &[u64::MAX >> ((state >> 62) * 2)]);
+                done += 1;
+            }
+            let batch = builder.finish();
+            filling += start.elapsed();
+            let start = std::time::Instant::now();
+            if let Some(sink) = &mut sink {
+                sink.write(&batch).unwrap();
+            }
+            writing += start.elapsed();
+        }
+        let start = std::time::Instant::now();
+        let bytes = sink.map_or(0, |sink| sink.finish().unwrap().bytes);
+        println!(
+            "{name}: fill {:.0} ns/row, write {:.0} ns/row, finish {:?}, {:.2} bytes/value",
+            filling.as_secs_f64() * 1e9 / done as f64,
+            writing.as_secs_f64() * 1e9 / done as f64,
+            start.elapsed(),
+            bytes as f64 / (done * 36) as f64,
+        );
+    }
 }

@@ -1,4 +1,5 @@
 //! The synthetic market: what it looks like, and the files that are made of it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -61,7 +62,7 @@ fn a_seed_means_the_same_bytes_everywhere() {
         blake3::hash(&std::fs::read(path).unwrap()).to_hex().to_string()
     };
     let found = hash(&faulty(42), "a.txt");
-    assert_eq!(found, "COMMITTED");
+    assert_eq!(found, "f234e7ced4369504e2bb1e6418fea8181a67790074ba7138e95bd94c61ae9c93");
     assert_eq!(found, hash(&faulty(42), "b.txt"));
     assert_ne!(found, hash(&faulty(43), "c.txt"));
 }
@@ -131,16 +132,17 @@ fn diffs_rebuild_the_book_that_the_best_quotes_tell_of() {
                     assert!(!held.is_empty(), "the snapshot comes after the first diffs");
                     book.apply(&message.bids, &message.asks);
                     live = Some(message.seq);
-                    let straddling = |m: &&SyntheticMessage| {
-                        m.first_seq <= message.seq && m.seq > message.seq
-                    };
+                    let straddling =
+                        |m: &&SyntheticMessage| m.first_seq <= message.seq && m.seq > message.seq;
                     assert_eq!(held.iter().filter(straddling).count(), 1, "{:?}", message.seq);
                     for diff in held.iter().filter(|m: &&SyntheticMessage| m.seq > message.seq) {
                         book.apply(&diff.bids, &diff.asks);
                     }
                 }
                 SyntheticKind::Diff => {
-                    assert!(message.first_seq <= message.seq && message.prev_seq < message.first_seq);
+                    assert!(
+                        message.first_seq <= message.seq && message.prev_seq < message.first_seq
+                    );
                     assert!(last_diff == 0 || message.prev_seq == last_diff);
                     last_diff = message.seq;
                     if live.is_some() {
@@ -155,6 +157,24 @@ fn diffs_rebuild_the_book_that_the_best_quotes_tell_of() {
         }
         assert!(checks > 2_000, "{checks}");
     }
+}
+
+#[test]
+fn crossed_diffs_cross_the_book_until_the_next_one() {
+    let config = SyntheticConfig { crossed: 5, ..config(60) };
+    let (mut book, mut crossed) = (Replica::default(), Vec::new());
+    let all = packets(&mut SyntheticSource::new(&config).unwrap());
+    for (index, packet) in all.iter().filter(|p| p.touches_book()).enumerate() {
+        for (op, levels) in packet.runs() {
+            let [bids, asks] = if op == BookOp::SetBid { [levels, &[]] } else { [&[], levels] };
+            book.apply(bids, asks);
+        }
+        let [bid, ask] = book.best();
+        if bid.price_ticks >= ask.price_ticks {
+            crossed.push(index);
+        }
+    }
+    assert_eq!(crossed.len(), 5, "{crossed:?}");
 }
 
 #[test]
@@ -236,14 +256,17 @@ fn a_recorder_file_gives_the_packets_of_the_source() {
     for (name, config) in [
         ("calm.gz", config(60)),
         ("faulty.gz", faulty(9)),
-        ("plain.txt", SyntheticConfig {
-            tick_size: "0.25".into(),
-            lot_size: "1".into(),
-            start_price: "5000".into(),
-            symbol: "ES-Z".into(),
-            levels: 50,
-            ..faulty(11)
-        }),
+        (
+            "plain.txt",
+            SyntheticConfig {
+                tick_size: "0.25".into(),
+                lot_size: "1".into(),
+                start_price: "5000".into(),
+                symbol: "ES-Z".into(),
+                levels: 50,
+                ..faulty(11)
+            },
+        ),
     ] {
         let path = folder.path().join(name);
         let done = write_binance(&path, &config, Existing::Refuse).unwrap();
@@ -375,7 +398,10 @@ fn speed() {
     }
     let seconds = start.elapsed().as_secs_f64();
     let counts = stream.counts();
-    println!("stream: {:.0} messages/s, {counts:?}, {levels} levels", counts.messages as f64 / seconds);
+    println!(
+        "stream: {:.0} messages/s, {counts:?}, {levels} levels",
+        counts.messages as f64 / seconds
+    );
     let folder = tempfile::tempdir().unwrap();
     for name in ["a.txt", "a.gz"] {
         let start = std::time::Instant::now();

@@ -4,8 +4,8 @@ mod line;
 mod reader;
 mod writer;
 
-pub(super) use reader::{looks_like, open};
 pub use reader::read_events_header;
+pub(super) use reader::{looks_like, open};
 pub use writer::EventsWriter;
 
 /// Version of the format, the value of the header's first key.

@@ -68,22 +68,32 @@ impl Grids {
         packet: &mut Packet,
         counts: &mut SideCounts,
     ) -> Result<(), RowFault> {
-        let op = match row.ev & (BUY | SELL) {
-            BUY => BookOp::SetBid,
-            SELL => BookOp::SetAsk,
-            _ => return Err(side_fault(row)),
-        };
-        if !counts.admit(op) {
-            return Err(RowFault {
-                field: "ev",
-                expected: "at most 10000 levels of one side in a packet (50000 in an initial book)",
-                found: "more".into(),
-            });
+        let side = row.ev & (BUY | SELL);
+        let op = if side == BUY { BookOp::SetBid } else { BookOp::SetAsk };
+        let (price, qty) = (self.price.steps(row.px), self.qty.steps(row.qty));
+        if let (Some(price_ticks @ 1..), Some(qty_lots), BUY | SELL) = (price, qty, side)
+            && counts.admit(op)
+        {
+            packet.push_level(op, Level { price_ticks, qty_lots });
+            return Ok(());
         }
-        let price_ticks = self.price_ticks(row)?;
-        let qty_lots = self.qty_lots(row)?;
-        packet.push_level(op, Level { price_ticks, qty_lots });
-        Ok(())
+        Err(self.level_fault(row))
+    }
+
+    /// The reason why [`Grids::push_level`] takes a row no further.
+    #[cold]
+    fn level_fault(&self, row: &Row) -> RowFault {
+        if !matches!(row.ev & (BUY | SELL), BUY | SELL) {
+            return side_fault(row);
+        }
+        if let Err(fault) = self.price_ticks(row).and_then(|_| self.qty_lots(row)) {
+            return fault;
+        }
+        RowFault {
+            field: "ev",
+            expected: "at most 10000 levels of one side in a packet (50000 in an initial book)",
+            found: "more".into(),
+        }
     }
 
     fn push_trade(

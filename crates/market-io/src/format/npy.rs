@@ -16,8 +16,9 @@ use crate::error::{Error, Fault, Location, Position, quoted};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 const MAX_HEADER_BYTES: usize = 1 << 16;
-const FILE_BUFFER_BYTES: usize = 256 << 10;
-const CHUNK_ROWS: usize = 4096;
+// Reads of a whole chunk go past the buffer.
+const FILE_BUFFER_BYTES: usize = CHUNK_ROWS * size_of::<Row>();
+const CHUNK_ROWS: usize = 1024;
 
 /// One row of an hftbacktest array.
 #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]

@@ -69,8 +69,7 @@ impl AtomicFile {
     pub fn create(path: &Path, existing: Existing) -> Result<Self, SinkError> {
         let folder = check_destination(path, existing)?;
         let (file, temporary) = open_temporary(path, &folder)?;
-        let target =
-            Target { path: path.into(), folder, temporary: Some(temporary), existing };
+        let target = Target { path: path.into(), folder, temporary: Some(temporary), existing };
         Ok(Self { writer: BufWriter::with_capacity(BUFFER_BYTES, Probe(file)), target })
     }
 
@@ -97,7 +96,9 @@ impl AtomicFile {
     pub fn seal(self) -> Result<SealedFile, SinkError> {
         let Self { writer, target } = self;
         let file = writer.into_inner().map_err(|e| target.failed("writing", e.into_error()))?.0;
-        fault::point("sync").and_then(|()| file.sync_all()).map_err(|e| target.failed("sync", e))?;
+        fault::point("sync")
+            .and_then(|()| file.sync_all())
+            .map_err(|e| target.failed("sync", e))?;
         let bytes = file.metadata().map_err(|e| target.failed("sync", e))?.len();
         Ok(SealedFile { target, bytes })
     }
@@ -237,8 +238,11 @@ fn open_temporary(path: &Path, folder: &Path) -> Result<(File, PathBuf), SinkErr
         end -= 1;
     }
     let pid = std::process::id();
-    let failed =
-        |source| SinkError::Io { path: path.into(), operation: "creating a temporary file", source };
+    let failed = |source| SinkError::Io {
+        path: path.into(),
+        operation: "creating a temporary file",
+        source,
+    };
     fault::point("open").map_err(failed)?;
     let mut attempt = 0_u32;
     loop {

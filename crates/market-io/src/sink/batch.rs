@@ -126,7 +126,10 @@ impl RowBatchBuilder {
     #[must_use]
     pub fn finish(&mut self) -> RecordBatch {
         let rows = self.rows;
-        let words = std::mem::take(&mut self.words);
+        let mut words = std::mem::take(&mut self.words);
+        if words.is_empty() {
+            words = self.word_pool.take(self.stride * self.kinds.len()); // A batch without rows.
+        }
         let narrow = self.narrow_columns(&words);
         let words = self.word_pool.share(words);
         let bits = self.validity_columns();
@@ -334,6 +337,9 @@ mod tests {
         let kept = builder.finish();
         builder.push_row(&[0, 2.0_f64.to_bits()], &[3]);
         let _ = builder.finish();
-        assert_eq!(kept.column(1).as_primitive::<Float64Type>().value(0).to_bits(), 1.0_f64.to_bits());
+        assert_eq!(
+            kept.column(1).as_primitive::<Float64Type>().value(0).to_bits(),
+            1.0_f64.to_bits()
+        );
     }
 }

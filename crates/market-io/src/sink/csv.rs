@@ -120,11 +120,8 @@ fn push_cell(text: &mut Vec<u8>, cells: &Cells<'_>, row: usize) {
     }
 }
 
-fn push_integer<T: ArrowPrimitiveType>(
-    text: &mut Vec<u8>,
-    array: &PrimitiveArray<T>,
-    row: usize,
-) where
+fn push_integer<T: ArrowPrimitiveType>(text: &mut Vec<u8>, array: &PrimitiveArray<T>, row: usize)
+where
     T::Native: std::fmt::Display,
 {
     if array.is_valid(row) {

@@ -54,8 +54,26 @@ mod tests {
         let long = "A".repeat(300);
         let longer = "A".repeat(301);
         let symbols = [
-            "BTC/USDT:USDT", "../../x", "/etc/passwd", "a\0b", "", ".", "..", "CON", "con", "COM1",
-            "btc", "BTC", "Btc", "%2E", "~", "-rf", "\u{e9}", "A B", &long, &longer,
+            "BTC/USDT:USDT",
+            "../../x",
+            "/etc/passwd",
+            "a\0b",
+            "",
+            ".",
+            "..",
+            "CON",
+            "con",
+            "COM1",
+            "btc",
+            "BTC",
+            "Btc",
+            "%2E",
+            "~",
+            "-rf",
+            "\u{e9}",
+            "A B",
+            &long,
+            &longer,
         ];
         let mut seen = std::collections::BTreeSet::new();
         for symbol in symbols {

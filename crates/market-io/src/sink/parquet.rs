@@ -71,8 +71,7 @@ impl TableSink for ParquetSink {
 }
 
 fn properties(spec: &TableSpec, compression: Compression) -> WriterProperties {
-    let metadata =
-        spec.metadata.iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())).collect();
+    let metadata = spec.metadata.iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())).collect();
     let codec = match compression {
         Compression::Zstd => Codec::ZSTD(ZstdLevel::default()),
         Compression::Snappy => Codec::SNAPPY,

@@ -126,7 +126,8 @@ impl SyntheticConfig {
             return Err(wrong("levels", "1 to 10000", &levels));
         }
         if !(reach + 2_048..=largest).contains(&start_ticks) {
-            let expected = "at least 4 * levels + 2048 (at least 2560) and at most 2^52 / tick ticks";
+            let expected =
+                "at least 4 * levels + 2048 (at least 2560) and at most 2^52 / tick ticks";
             return Err(wrong("start_price", expected, &format!("{start_ticks} ticks")));
         }
         if instrument.lot_scaled > MAX_SCALED / 10_000_000_000 {
@@ -141,7 +142,7 @@ impl SyntheticConfig {
         }
         let end = self.start_ns.checked_add(self.duration_ns);
         let is_whole = self.start_ns % 1_000_000 == 0 && self.duration_ns > 0;
-        if !is_whole || !end.is_some_and(|t| market_model::check_ns(t).is_ok()) {
+        if !is_whole || end.is_none_or(|t| market_model::check_ns(t).is_err()) {
             let expected = "a whole millisecond, and an end between 2000 and 2100";
             return Err(wrong("start_ns", expected, &self.start_ns));
         }

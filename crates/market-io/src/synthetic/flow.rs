@@ -46,7 +46,8 @@ impl Flow {
         };
         for distance in 0..reach {
             for side in [BID, ASK] {
-                let tick = flow.book.price(side, 0) + if side == BID { -distance } else { distance };
+                let tick =
+                    flow.book.price(side, 0) + if side == BID { -distance } else { distance };
                 let lots = flow.order_lots(distance, tick);
                 if distance == 0 || flow.populates(distance, tick) {
                     flow.book.set(side, tick, lots);
@@ -181,7 +182,11 @@ impl Flow {
     fn order_lots(&mut self, distance: i64, tick: i64) -> i64 {
         let scale = profile(distance) * popularity(tick) / 2;
         let small = self.rng.below(3) == 0;
-        let lots = if small { 1 + self.rng.below_i64(scale / 8 + 2) } else { self.rng.pareto(scale / 4 + 1) };
+        let lots = if small {
+            1 + self.rng.below_i64(scale / 8 + 2)
+        } else {
+            self.rng.pareto(scale / 4 + 1)
+        };
         lots.clamp(1, 5_000_000)
     }
 }

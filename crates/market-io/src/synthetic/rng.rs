@@ -74,7 +74,8 @@ impl Rng {
         let power = (self.minus_log2_q16() * 5 / 8).min(12 << 16);
         let (whole, f) = (power >> 16, power & 0xFFFF);
         // 2^f = 1 + f - 0.34 f (1-f), the inverse of the above.
-        let fraction = 0x1_0000 + f - (((f * (0x1_0000 - f)) >> 16) * 22_282 >> 16);
+        let bow = (f * (0x1_0000 - f)) >> 16;
+        let fraction = 0x1_0000 + f - ((bow * 22_282) >> 16);
         let factor_q8 = ((fraction << whole) >> 8).cast_signed();
         (scale * factor_q8) >> 8
     }

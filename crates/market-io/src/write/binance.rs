@@ -4,8 +4,8 @@ use std::path::Path;
 
 use market_model::{Aggressor, Instrument, Level};
 
-use super::text::{TextFile, push_decimal, push_integer};
 use super::WriteError;
+use super::text::{TextFile, push_decimal, push_integer};
 use crate::sink::{Existing, Finished, SinkError};
 use crate::synthetic::{SyntheticConfig, SyntheticKind, SyntheticMessage, SyntheticStream};
 

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use bytemuck::{Pod, Zeroable};
-use market_model::{Aggressor, BookOp, Instrument, Packet, PacketKind, POW10};
+use market_model::{Aggressor, BookOp, Instrument, POW10, Packet, PacketKind};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 

@@ -33,9 +33,9 @@ impl TextFile {
     pub(crate) fn put(&mut self, text: &[u8]) -> Result<(), SinkError> {
         match &mut self.0 {
             Codec::Plain(file) => file.put(text),
-            Codec::Gzip(encoder) => encoder
-                .write_all(text)
-                .map_err(|source| failed(encoder.get_ref().path(), source)),
+            Codec::Gzip(encoder) => {
+                encoder.write_all(text).map_err(|source| failed(encoder.get_ref().path(), source))
+            }
         }
     }
 

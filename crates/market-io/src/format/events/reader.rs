@@ -86,13 +86,7 @@ fn parse_header(
 }
 
 fn fault(location: Location, field: &str, expected: &str, found: String) -> Fault {
-    Fault {
-        location,
-        symbol: String::new(),
-        field: field.into(),
-        expected: expected.into(),
-        found,
-    }
+    Fault { location, symbol: String::new(), field: field.into(), expected: expected.into(), found }
 }
 
 /// The header says all; options may only agree with it.
@@ -196,8 +190,8 @@ fn fill(packet: &mut Packet, text: &[u8]) -> Result<(), Wrong> {
         packet.run_ends.push(Run { op, end });
     }
     for &(price_ticks, qty_lots, side) in &line.t {
-        let aggressor = value(&AGGRESSORS, side)
-            .ok_or_else(|| ("t", "buy, sell or unknown", word(side)))?;
+        let aggressor =
+            value(&AGGRESSORS, side).ok_or_else(|| ("t", "buy, sell or unknown", word(side)))?;
         packet.trades.push(Trade { price_ticks, qty_lots, aggressor });
     }
     Ok(())

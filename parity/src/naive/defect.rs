@@ -1,0 +1,115 @@
+//! Planted defects: each changes the naive code in one place, so that the gate can be seen to fail.
+
+/// A planted defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Defect {
+    /// Every f64 word is one unit in the last place too large in magnitude.
+    OneUlp,
+    /// Windows are `[now - h, now]` and not `(now - h, now]`.
+    WrongWindowEdge,
+    /// The micro-price weights each price with the quantity of its own side.
+    SwappedSide,
+    /// A duplicate leaves no flag.
+    LostFlag,
+    /// Best quantities are kept while both best prices stand.
+    StaleTop,
+    /// The two forms of an EMA are exchanged.
+    EmaForm,
+    /// Ties are rounded up and not to even.
+    RoundHalfUp,
+    /// Averages survive the end of an epoch.
+    SkippedReset,
+    /// Features are ready one step late.
+    WarmupOffByOne,
+    /// A changed bit stays until the end of the epoch.
+    ChangedMaskSticky,
+    /// The cumulative flow survives the end of an epoch.
+    CumNotReset,
+    /// Bands contain their outer bound.
+    BandEdge,
+    /// Flow is computed across a gap.
+    GapFlows,
+    /// Book features stay valid on a frozen book.
+    FrozenValid,
+    /// Late packets are applied.
+    LateAccepted,
+    /// Dropped repeats consume frame numbers.
+    DroppedCounted,
+    /// At a funding time the next funding is now.
+    FundingAtBoundary,
+    /// Words of invalid features are 0 and not the last valid value.
+    HeldZeroed,
+    /// Windows are not evicted by packets without book content.
+    WindowNeverIdles,
+    /// A clear stops before its price.
+    ClearExclusive,
+    /// Book packets and other packets share one channel for the order of stamps.
+    OneChannel,
+    /// The window clock follows stamps that go backward.
+    ClockBackward,
+    /// Frozen books move the anchors of the flow: the chain starts anew after them.
+    FrozenAnchors,
+    /// A repeat is recognised in spite of another content on feeds without ids.
+    StampIsEnough,
+}
+
+impl Defect {
+    /// Every defect.
+    pub const ALL: &[Self] = &[
+        Self::OneUlp,
+        Self::WrongWindowEdge,
+        Self::SwappedSide,
+        Self::LostFlag,
+        Self::StaleTop,
+        Self::EmaForm,
+        Self::RoundHalfUp,
+        Self::SkippedReset,
+        Self::WarmupOffByOne,
+        Self::ChangedMaskSticky,
+        Self::CumNotReset,
+        Self::BandEdge,
+        Self::GapFlows,
+        Self::FrozenValid,
+        Self::LateAccepted,
+        Self::DroppedCounted,
+        Self::FundingAtBoundary,
+        Self::HeldZeroed,
+        Self::WindowNeverIdles,
+        Self::ClearExclusive,
+        Self::OneChannel,
+        Self::ClockBackward,
+        Self::FrozenAnchors,
+        Self::StampIsEnough,
+    ];
+
+    /// Name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OneUlp => "one_ulp",
+            Self::WrongWindowEdge => "wrong_window_edge",
+            Self::SwappedSide => "swapped_side",
+            Self::LostFlag => "lost_flag",
+            Self::StaleTop => "stale_top",
+            Self::EmaForm => "ema_form",
+            Self::RoundHalfUp => "round_half_up",
+            Self::SkippedReset => "skipped_reset",
+            Self::WarmupOffByOne => "warmup_off_by_one",
+            Self::ChangedMaskSticky => "changed_mask_sticky",
+            Self::CumNotReset => "cum_not_reset",
+            Self::BandEdge => "band_edge",
+            Self::GapFlows => "gap_flows",
+            Self::FrozenValid => "frozen_valid",
+            Self::LateAccepted => "late_accepted",
+            Self::DroppedCounted => "dropped_counted",
+            Self::FundingAtBoundary => "funding_at_boundary",
+            Self::HeldZeroed => "held_zeroed",
+            Self::WindowNeverIdles => "window_never_idles",
+            Self::ClearExclusive => "clear_exclusive",
+            Self::OneChannel => "one_channel",
+            Self::ClockBackward => "clock_backward",
+            Self::FrozenAnchors => "frozen_anchors",
+            Self::StampIsEnough => "stamp_is_enough",
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! How features step (`specs/semantics.md`, section 3): words and masks of one epoch.
+
+use feature_kernel::meta::{Behaviour, Dtype, Reads};
+use feature_kernel::{Feature, FeatureSet};
+
+use super::Defect;
+use super::columns::{Quote, Scene, Value, number, round_float, word};
+use super::flow::Flow;
+
+/// What kind of step a packet is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// The packet has book content.
+    pub(super) is_book: bool,
+    /// The book after it is crossed or one-sided.
+    pub(super) is_frozen: bool,
+    /// Packets before it are missing.
+    pub(super) is_gap: bool,
+}
+
+/// State of one moving average.
+#[derive(Debug, Clone, Copy)]
+struct Average {
+    value: f64,
+    stepped_ns: i64,
+}
+
+/// Everything that features remember in an epoch, and the words and masks of its last frame.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Steps {
+    pub(super) words: Vec<u64>,
+    pub(super) changed: Vec<bool>,
+    pub(super) ready: Vec<bool>,
+    pub(super) valid: Vec<bool>,
+    pub(super) is_saturated: bool,
+    /// Quotes of the last two-sided book.
+    pub(super) quote: Option<Quote>,
+    stepped: Vec<bool>,
+    counts: Vec<u64>,
+    averages: Vec<Option<Average>>,
+    flow: Flow,
+    first_ns: Option<i64>,
+    gap_ns: Option<i64>,
+    gap_waits: bool,
+}
+
+fn is_average(feature: &Feature) -> bool {
+    feature.family.slug == "ema"
+}
+
+/// A word as the input of an average.
+fn as_float(word: u64, dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::I64 => word as i64 as f64,
+        Dtype::F64 => f64::from_bits(word),
+        Dtype::U32 => word as f64,
+    }
+}
+
+fn float_word(x: f64, is_one_off: bool) -> Option<u64> {
+    let x = if x == 0.0 { 0.0 } else { x };
+    x.is_finite().then(|| x.to_bits() + u64::from(is_one_off))
+}
+
+impl Steps {
+    /// The state at the start of an epoch.
+    pub(super) fn new(count: usize) -> Self {
+        Self {
+            words: vec![0; count],
+            changed: vec![false; count],
+            ready: vec![false; count],
+            valid: vec![false; count],
+            stepped: vec![false; count],
+            counts: vec![0; count],
+            averages: vec![None; count],
+            ..Self::default()
+        }
+    }
+
+    /// Ends the epoch.
+    pub(super) fn clear(&mut self, defect: Option<Defect>) {
+        let fresh = Self::new(self.words.len());
+        let old = std::mem::replace(self, fresh);
+        match defect {
+            Some(Defect::SkippedReset) => self.averages = old.averages,
+            Some(Defect::CumNotReset) => self.flow.cum = old.flow.cum,
+            _ => {}
+        }
+    }
+
+    /// A gap fell on a book that has no two sides.
+    pub(super) fn hold_gap(&mut self) {
+        self.gap_waits = true;
+    }
+
+    /// Steps every feature: words and masks of one frame.
+    pub(super) fn step(&mut self, set: &FeatureSet, scene: &Scene<'_>, moment: Moment) {
+        let mut moment = moment;
+        let flows = moment.is_book && !moment.is_frozen;
+        if flows && std::mem::take(&mut self.gap_waits) {
+            moment.is_gap = true;
+        }
+        let is_first = self.first_ns.is_none();
+        self.first_ns.get_or_insert(scene.now_ns);
+        if moment.is_gap {
+            self.gap_ns = Some(scene.now_ns);
+        }
+        self.step_flow(set, scene, moment);
+        let before = (self.words.clone(), self.changed.clone());
+        self.is_saturated = false;
+        for (index, feature) in set.features().iter().enumerate() {
+            let value = self.step_one(index, set, scene, moment);
+            self.put(index, feature, value, scene.defect);
+        }
+        for index in 0..self.words.len() {
+            let sticks = scene.defect == Some(Defect::ChangedMaskSticky) && before.1[index];
+            self.changed[index] = is_first || self.words[index] != before.0[index] || sticks;
+        }
+        self.judge_ready(set, scene.now_ns, scene.defect);
+    }
+
+    /// Masks of a frame that only repeats the last words.
+    pub(super) fn repeat(&mut self, set: &FeatureSet, now_ns: i64, defect: Option<Defect>) {
+        self.changed.fill(false);
+        self.valid.fill(false);
+        self.judge_ready(set, now_ns, defect);
+    }
+
+    fn step_flow(&mut self, set: &FeatureSet, scene: &Scene<'_>, moment: Moment) {
+        if !moment.is_book {
+            self.flow.idle();
+        } else if !moment.is_frozen {
+            let reach = set.features().iter().map(|f| number(f, "window_ns")).max().unwrap_or(0);
+            let is_gap = moment.is_gap && scene.defect != Some(Defect::GapFlows);
+            self.flow.step(scene.quote, scene.now_ns, is_gap, reach);
+        } else if scene.defect == Some(Defect::FrozenAnchors) {
+            self.flow.break_chain();
+        }
+    }
+
+    /// The value of a feature in this frame; `None` when it is invalid.
+    fn step_one(
+        &mut self,
+        index: usize,
+        set: &FeatureSet,
+        scene: &Scene<'_>,
+        moment: Moment,
+    ) -> Option<Value> {
+        let feature = &set.features()[index];
+        let is_clock = feature.reads == Reads::Clock;
+        if is_average(feature) {
+            let input = set.index_of(word(feature, "of"))?;
+            self.stepped[index] = self.stepped[input] && self.valid[input];
+            if self.stepped[index] {
+                let x = as_float(self.words[input], set.features()[input].column.dtype);
+                self.average(index, feature, x, scene);
+            }
+        } else {
+            self.stepped[index] = is_clock || (moment.is_book && !moment.is_frozen);
+        }
+        let counts = is_average(feature) || !moment.is_frozen;
+        self.counts[index] += u64::from(self.stepped[index] && counts);
+        let is_frozen = moment.is_frozen && scene.defect != Some(Defect::FrozenValid);
+        if is_frozen && !is_clock {
+            return None;
+        }
+        match feature.family.slug {
+            "ema" => self.averages[index].map(|average| rounded(feature, average.value, scene)),
+            "ofi_l1" => self.flow_value(feature, scene),
+            _ => scene.value(feature),
+        }
+    }
+
+    fn flow_value(&self, feature: &Feature, scene: &Scene<'_>) -> Option<Value> {
+        let value = match feature.column.id {
+            "ofi_l1_raw" => self.flow.raw?,
+            "ofi_l1_cum" => self.flow.cum,
+            "ofi_l1_sum" => {
+                let rests = scene.defect == Some(Defect::WindowNeverIdles);
+                let now_ns = if rests { scene.book_ns } else { scene.now_ns };
+                self.flow.sum(now_ns, number(feature, "window_ns"), scene.defect)
+            }
+            _ => return None,
+        };
+        Some(Value::Int(value))
+    }
+
+    /// One step of an average (`specs/features/ema.md`).
+    fn average(&mut self, index: usize, feature: &Feature, x: f64, scene: &Scene<'_>) {
+        let (span, tau_ns) = (number(feature, "span"), number(feature, "tau_ns"));
+        let before = self.averages[index];
+        let elapsed_ns = before.map(|average| scene.now_ns - average.stepped_ns);
+        let a = match (tau_ns, elapsed_ns) {
+            (0, _) => 2.0 / (span + 1) as f64,
+            (_, None) => 1.0,
+            (_, Some(dt_ns)) => 1.0 - libm::exp(-(dt_ns as f64 / tau_ns as f64)),
+        };
+        let e = match before {
+            None if word(feature, "seed") != "zero" => None,
+            None => Some(0.0),
+            Some(average) => Some(average.value),
+        };
+        let is_weighted = word(feature, "form") == "weighted";
+        let is_weighted = is_weighted != (scene.defect == Some(Defect::EmaForm));
+        let value = match e {
+            None => x,
+            Some(e) if is_weighted => (1.0 - a) * e + a * x,
+            Some(e) => e + a * (x - e),
+        };
+        self.averages[index] = Some(Average { value, stepped_ns: scene.now_ns });
+    }
+
+    /// Writes the word and the valid bit of a value.
+    fn put(
+        &mut self,
+        index: usize,
+        feature: &Feature,
+        value: Option<Value>,
+        defect: Option<Defect>,
+    ) {
+        let word = match value {
+            None => None,
+            Some(Value::Float(x)) => float_word(x, defect == Some(Defect::OneUlp)),
+            Some(Value::Int(x)) if feature.column.dtype == Dtype::U32 => Some(x as u32 as u64),
+            Some(Value::Int(x)) => {
+                let clamped = x.clamp(i64::MIN.into(), i64::MAX.into());
+                self.is_saturated |= clamped != x;
+                Some(clamped as i64 as u64)
+            }
+        };
+        self.valid[index] = word.is_some();
+        match word {
+            Some(word) => self.words[index] = word,
+            None if defect == Some(Defect::HeldZeroed) => self.words[index] = 0,
+            None => {}
+        }
+    }
+
+    fn judge_ready(&mut self, set: &FeatureSet, now_ns: i64, defect: Option<Defect>) {
+        let has_passed = |since_ns: Option<i64>, bound_ns: i64| {
+            since_ns.is_none_or(|t_ns| i128::from(now_ns) - i128::from(t_ns) >= bound_ns.into())
+        };
+        for (index, feature) in set.features().iter().enumerate() {
+            let missing = u64::from(defect == Some(Defect::WarmupOffByOne));
+            let is_window = feature.column.behaviour == Behaviour::Window;
+            self.ready[index] = self.counts[index] >= u64::from(feature.warmup_min_events) + missing
+                && has_passed(self.first_ns, feature.warmup_min_ns)
+                && (!is_window || has_passed(self.gap_ns, feature.warmup_min_ns));
+        }
+    }
+}
+
+/// The output of an average: rounded for the integer column.
+fn rounded(feature: &Feature, value: f64, scene: &Scene<'_>) -> Value {
+    if feature.column.dtype == Dtype::F64 {
+        return Value::Float(value);
+    }
+    Value::Int(round_float(value, scene.defect) as i128)
+}
