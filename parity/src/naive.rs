@@ -178,25 +178,17 @@ impl Naive {
         }
     }
 
-    /// D3 with its frame (rule 5).
+    /// D3 with its frame (rule 5); the bit waits when the epoch had no frame yet.
     fn lose_book(&mut self, packet: &Packet, out: &mut Vec<u8>) {
-        let emits = self.frames > 0;
-        self.await_snapshot();
-        if emits {
-            let now_ns = self.clock.now_ns;
-            self.steps.repeat(&self.set, now_ns, self.defect);
-            let (event_ns, _) = self.clock.event_time(packet);
-            let flags = QualityFlags::GAP_DETECTED | QualityFlags::PARTIAL_FEATURES;
-            self.emit(packet, event_ns, flags, out);
-        }
-    }
-
-    /// D3 without a frame; the bit waits when the epoch had none.
-    fn await_snapshot(&mut self) {
+        self.status = Status::AwaitingAfterGap;
         if self.frames == 0 {
             self.pending |= QualityFlags::GAP_DETECTED;
+            return;
         }
-        self.status = Status::AwaitingAfterGap;
+        self.steps.repeat(&self.set, self.clock.now_ns, self.defect);
+        let (event_ns, _) = self.clock.event_time(packet);
+        let flags = QualityFlags::GAP_DETECTED | QualityFlags::PARTIAL_FEATURES;
+        self.emit(packet, event_ns, flags, out);
     }
 
     /// Rules 6 to 11 for a packet that is not dropped.
@@ -223,8 +215,9 @@ impl Naive {
             flags.set(QualityFlags::SATURATED, self.steps.is_saturated);
             self.emit(packet, event_ns, flags, out);
         }
+        // The frame of this packet tells what is wrong, so D3 adds neither a frame nor a bit.
         if self.is_crossed_too_long(shape, is_book) || packet.checksum_mismatch {
-            self.await_snapshot();
+            self.status = Status::AwaitingAfterGap;
         }
     }
 

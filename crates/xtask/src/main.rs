@@ -2,6 +2,8 @@
 #![allow(clippy::print_stdout)] // A task talks to whoever typed it.
 
 mod diff;
+#[cfg(test)]
+mod examples;
 mod r#gen;
 mod golden;
 mod meta;

@@ -4,6 +4,7 @@ mod arrows;
 mod families;
 mod formats;
 mod kernel;
+mod links;
 mod names;
 mod sizes;
 mod text;
@@ -50,6 +51,7 @@ const RULES: &[Rule] = &[
     families::revisions_agree_with_the_reference,
     formats::every_format_has_its_files,
     kernel::no_clock_and_no_hash_map,
+    links::links_lead_somewhere,
     names::no_empty_words,
     sizes::files_are_short,
     sizes::functions_are_short,
