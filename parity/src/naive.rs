@@ -38,14 +38,6 @@ enum Status {
     Live,
     /// Only a snapshot is taken.
     Awaiting,
-    /// Likewise, and the snapshot starts a session of its own.
-    AwaitingAfterGap,
-}
-
-impl Status {
-    fn awaits(self) -> bool {
-        matches!(self, Self::Awaiting | Self::AwaitingAfterGap)
-    }
 }
 
 /// A run of crossed books.
@@ -114,10 +106,10 @@ impl Naive {
             _ => {}
         }
         let is_snapshot = packet.kind == PacketKind::Snapshot;
-        if self.status.awaits() && !is_snapshot {
+        if self.status == Status::Awaiting && !is_snapshot {
             return;
         }
-        let verdict = if self.status.awaits() {
+        let verdict = if self.status == Status::Awaiting {
             Verdict::New
         } else {
             self.order.judge(packet, &self.instrument, self.defect)
@@ -180,7 +172,7 @@ impl Naive {
 
     /// D3 with its frame (rule 5); the bit waits when the epoch had no frame yet.
     fn lose_book(&mut self, packet: &Packet, out: &mut Vec<u8>) {
-        self.status = Status::AwaitingAfterGap;
+        self.status = Status::Awaiting;
         if self.frames == 0 {
             self.pending |= QualityFlags::GAP_DETECTED;
             return;
@@ -207,9 +199,6 @@ impl Naive {
         flags.set(QualityFlags::CROSSED_BOOK, shape == Shape::Crossed);
         flags.set(QualityFlags::ONE_SIDED_BOOK, shape == Shape::OneSided);
         flags.set(QualityFlags::PARTIAL_FEATURES, is_frozen);
-        if is_gap && is_frozen {
-            self.steps.hold_gap();
-        }
         if self.frames > 0 || !is_frozen {
             self.step(packet, Moment { is_book, is_frozen, is_gap });
             flags.set(QualityFlags::SATURATED, self.steps.is_saturated);
@@ -217,7 +206,7 @@ impl Naive {
         }
         // The frame of this packet tells what is wrong, so D3 adds neither a frame nor a bit.
         if self.is_crossed_too_long(shape, is_book) || packet.checksum_mismatch {
-            self.status = Status::AwaitingAfterGap;
+            self.status = Status::Awaiting;
         }
     }
 
@@ -225,9 +214,10 @@ impl Naive {
     fn apply(&mut self, packet: &Packet) {
         let is_snapshot = packet.kind == PacketKind::Snapshot;
         let is_delta_feed = self.instrument.feed == FeedKind::Delta;
-        let is_after_gap = self.status == Status::AwaitingAfterGap;
-        let may_start = is_snapshot && (is_delta_feed || self.status.awaits());
-        if may_start && (self.is_book_in_epoch || is_after_gap) {
+        let may_start = is_snapshot && (is_delta_feed || self.status == Status::Awaiting);
+        // A book that was lost had been applied, so rule 7 asks for the same twice.
+        if may_start && self.is_book_in_epoch {
+            self.order = Order::default();
             self.start_epoch();
         }
         let fits = self.book.apply(packet, self.instrument.feed, self.defect);

@@ -50,6 +50,10 @@ impl Tape {
     }
 
     /// Header keys of the packet log beyond the instrument: what a path in another process must compute.
+    ///
+    /// # Panics
+    ///
+    /// Never: canonical JSON is JSON.
     #[must_use]
     pub fn header(&self) -> Map<String, Value> {
         let canonical = serde_json::from_str(&self.set.canonical_json());

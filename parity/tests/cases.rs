@@ -1,4 +1,5 @@
 //! Hand-worked cases (`parity/cases`), read by the Rust runtime and by the Python reference alike.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! The shared proptest suite: hostile tapes through every path that runs here, bit for bit.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -29,7 +29,7 @@ from featureplane._types import Levels, Number, Trades
 def main() -> int:
     """Compare or write; return the exit code."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["maturin", "generate-stubs", "--quiet", "--output", folder]
+        command = ["maturin", "generate-stubs", "--quiet", "--out", folder]
         maturin = Path(sys.executable).with_name("maturin")
         subprocess.run([maturin, *command[1:]], cwd=HERE, check=True)
         [made] = Path(folder).rglob("_lib.pyi")

@@ -7,7 +7,7 @@ pub(crate) const CHECK_FAILED: u8 = 1;
 /// Wrong usage or configuration (clap uses the same).
 const USAGE: u8 = 2;
 /// The input cannot be used, or the output cannot be written.
-const DATA: u8 = 3;
+const INPUT: u8 = 3;
 /// Done, but events were refused; the rows are flagged.
 pub(crate) const REJECTED: u8 = 4;
 
@@ -21,7 +21,7 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
                 Some(feature_extract::Error::Config { .. } | feature_extract::Error::Engine(_))
             )
     });
-    ExitCode::from(if usage { USAGE } else { DATA })
+    ExitCode::from(if usage { USAGE } else { INPUT })
 }
 
 /// A wrong combination of options.

@@ -86,20 +86,14 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
         largest_packet = largest_packet.max(packet.levels.len() as u64);
         trades += packet.trades.len() as u64;
         if packet.ts_event_ns != 0 {
-            if span_ns[0] == 0 {
-                span_ns[0] = packet.ts_event_ns;
-            }
-            span_ns[1] = span_ns[1].max(packet.ts_event_ns);
+            let first_ns = if span_ns[0] == 0 { packet.ts_event_ns } else { span_ns[0] };
+            span_ns = [first_ns, span_ns[1].max(packet.ts_event_ns)];
             if packet.ts_recv_ns != 0 {
                 latencies.push(packet.ts_recv_ns - packet.ts_event_ns);
             }
         }
         if let Some(frame) = engine.process(&packet) {
-            let mut bits = frame.header().quality.bits();
-            while bits != 0 {
-                quality[bits.trailing_zeros() as usize] += 1;
-                bits &= bits - 1;
-            }
+            count_bits(&mut quality, frame.header().quality.bits());
         }
         let crossed = engine.book().shape() == BookShape::Crossed;
         if crossed != crossed_since.is_some() {
@@ -141,6 +135,14 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
         final_levels: [levels(Side::Bid), levels(Side::Ask)],
         final_quotes: [quote(Side::Bid), quote(Side::Ask)],
     })
+}
+
+/// Counts each set bit at its index.
+fn count_bits(counts: &mut [u64; 32], mut bits: u32) {
+    while bits != 0 {
+        counts[bits.trailing_zeros() as usize] += 1;
+        bits &= bits - 1;
+    }
 }
 
 /// A scaled integer as decimal text.

@@ -229,7 +229,7 @@ impl Pass {
                     self.refused.push(format!("packet {}: {refusal}", self.packets));
                 }
             }
-            if self.packets % OBSERVE_EVERY == 0 {
+            if self.packets.is_multiple_of(OBSERVE_EVERY) {
                 let (read, total) = source.progress();
                 if observer.progress(&symbol, read, total, rows.rows).is_break() {
                     return Err(Error::Interrupted);

@@ -9,6 +9,10 @@ use market_model::Instrument;
 pub const FIXED_COLUMNS: usize = 7;
 
 /// The columns of a table of one feature set.
+///
+/// # Panics
+///
+/// Never: the number of fixed columns is that of the list.
 #[must_use]
 pub fn table_spec(set: &FeatureSet, instrument: &Instrument) -> TableSpec {
     let about =

@@ -268,7 +268,7 @@ pub fn decode(bytes: &[u8], schema_hash: u64, features: usize) -> Result<Vec<u64
     for (mask, field) in ["changed_mask", "warmup_ready_mask", "valid_mask"].into_iter().enumerate()
     {
         let last = HEADER_WORDS + (mask + 1) * m - 1;
-        if features % 64 != 0 && word(last) >> (features % 64) != 0 {
+        if !features.is_multiple_of(64) && word(last) >> (features % 64) != 0 {
             return bad(field, 8 * last, format!("{features} bits"), format!("{:#x}", word(last)));
         }
     }

@@ -99,7 +99,7 @@ impl Kernel {
             min_ns: f.warmup_min_ns,
         });
         let mut all_slots = vec![u64::MAX; n.div_ceil(64)];
-        if let (Some(last), true) = (all_slots.last_mut(), n % 64 != 0) {
+        if let (Some(last), true) = (all_slots.last_mut(), !n.is_multiple_of(64)) {
             *last = (1 << (n % 64)) - 1;
         }
         let words = all_slots.len();

@@ -113,6 +113,8 @@ impl FeatureSet {
     pub fn new(id: &str, specs: &[FeatureSpec]) -> Result<Self, Error> {
         let mut faults = Vec::new();
         let mut features: Vec<Feature> = Vec::with_capacity(specs.len());
+        // Names with their place in the file, which faulty entries shift.
+        let mut origins: Vec<(String, usize)> = Vec::new();
         if specs.is_empty() || specs.len() > MAX_FEATURES {
             let message = format!("{} features; 1 to {MAX_FEATURES} are allowed", specs.len());
             faults.push(SpecFault { path: "features".into(), message });
@@ -120,7 +122,9 @@ impl FeatureSet {
         for (index, spec) in specs.iter().enumerate().take(MAX_FEATURES) {
             match resolve(spec, &features) {
                 Ok(feature) => {
-                    if let Some(other) = features.iter().position(|f| f.name == feature.name) {
+                    if let Some(other) = origins.iter().position(|(name, _)| *name == feature.name)
+                    {
+                        let (_, other) = &origins[other];
                         faults.push(SpecFault {
                             path: format!("features[{index}].alias"),
                             message: format!(
@@ -129,6 +133,7 @@ impl FeatureSet {
                             ),
                         });
                     }
+                    origins.push((feature.name.clone(), index));
                     features.push(feature);
                 }
                 Err(found) => faults.extend(found.into_iter().map(|fault| SpecFault {

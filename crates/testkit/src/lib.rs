@@ -104,6 +104,10 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// An instrument of any feed and sequencing, with grids that are not 1.
+///
+/// # Panics
+///
+/// Never: the sizes are decimals.
 pub fn instrument() -> impl Strategy<Value = Instrument> {
     let feed = prop_oneof![3 => Just(FeedKind::Delta), 1 => Just(FeedKind::Snapshot)];
     let sequencing = prop_oneof![
@@ -179,7 +183,7 @@ fn number(packet: &mut Packet, fate: Fate, seq: &mut u64) {
             *seq += if fate == Fate::AfterGap { 10 } else { 1 };
             packet.seq = *seq;
             // Both ways in which venues say what comes before.
-            if *seq % 2 == 0 {
+            if seq.is_multiple_of(2) {
                 packet.prev_seq = if fate == Fate::AfterGap { *seq - 1 } else { previous };
             } else {
                 packet.first_seq = *seq;

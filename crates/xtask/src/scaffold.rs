@@ -42,6 +42,19 @@ impl Changes {
         .with_context(|| format!("{path} has no `{}`", anchor.escape_debug()))
     }
 
+    /// Inserts a line among the lines with a prefix, which are sorted.
+    fn insert_sorted(&mut self, root: &Path, path: &str, prefix: &str, line: &str) -> Result<()> {
+        self.edit(root, path, |text| {
+            let mut lines: Vec<&str> = text.lines().collect();
+            let mine = |at: &usize| lines[*at].starts_with(prefix);
+            let last = (0..lines.len()).rfind(mine)?;
+            let at = (0..lines.len()).filter(mine).find(|at| lines[*at] > line);
+            lines.insert(at.unwrap_or(last + 1), line);
+            Some(lines.join("\n") + "\n")
+        })
+        .with_context(|| format!("{path} has no line with `{prefix}`"))
+    }
+
     fn edit(
         &mut self,
         root: &Path,
@@ -115,9 +128,10 @@ mod tests {
     }
 
     /// Files that list the families.
-    pub(super) fn lists(kernel: &str, reference: &str) -> [String; 3] {
+    pub(super) fn lists(kernel: &str, reference: &str) -> [String; 4] {
         let init = format!("{reference}/__init__.py");
-        [format!("{kernel}/features.rs"), format!("{kernel}/registry.rs"), init]
+        let bundle = "parity/src/external.rs".to_owned();
+        [format!("{kernel}/features.rs"), format!("{kernel}/registry.rs"), init, bundle]
     }
 
     #[test]

@@ -84,3 +84,12 @@ def test_words_and_saturation():
     assert word_of_float(1.0) == 0x3FF0000000000000
     assert clamp_i64(1 << 70) == (1 << 63) - 1
     assert clamp_i64(-(1 << 70)) == -(1 << 63)
+
+
+def test_det_exp_gives_the_bits_that_the_kernel_pins() -> None:
+    """The same hash over 10^6 values as ``det_exp_bits_are_pinned`` in ``feature-kernel``."""
+    hash_ = 0
+    for i in range(1_000_000):
+        (bits,) = struct.unpack("<Q", struct.pack("<d", det_exp(float(i) * -40.0 / 1_000_000.0)))
+        hash_ = ((hash_ << 5 | hash_ >> 59) & 0xFFFF_FFFF_FFFF_FFFF) ^ bits
+    assert hash_ == 6_828_041_449_254_861_789

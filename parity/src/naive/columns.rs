@@ -86,7 +86,12 @@ impl Scene<'_> {
         let (bid, ask) = (book.bids.first()?, book.asks.first()?);
         let price = |ticks: i64| i128::from(ticks) * i128::from(instrument.tick_scaled);
         let qty = |lots: i64| i128::from(lots) * i128::from(instrument.lot_scaled);
-        Some(Quote { bid: price(bid.0), bid_qty: qty(bid.1), ask: price(ask.0), ask_qty: qty(ask.1) })
+        Some(Quote {
+            bid: price(bid.0),
+            bid_qty: qty(bid.1),
+            ask: price(ask.0),
+            ask_qty: qty(ask.1),
+        })
     }
 
     /// The value of a column that looks at book or time only; `None` when it is invalid.

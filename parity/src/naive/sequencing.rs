@@ -24,6 +24,8 @@ pub(super) enum Verdict {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Order {
     last: Option<Packet>,
+    /// The last update id that an applied book packet had; 0 before the first.
+    last_id: u64,
     late_run: u32,
     late_since_ns: i64,
 }
@@ -36,7 +38,8 @@ impl Order {
 
     /// Notes that a book packet is applied.
     pub(super) fn accept(&mut self, packet: &Packet) {
-        *self = Self { last: Some(packet.clone()), ..Self::default() };
+        let last_id = if packet.seq != 0 { packet.seq } else { self.last_id };
+        *self = Self { last: Some(packet.clone()), last_id, ..Self::default() };
     }
 
     /// Judges a packet. Repeats and late packets are counted here, new ones by [`Self::accept`].
@@ -51,7 +54,7 @@ impl Order {
         let verdict = match &self.last {
             Some(last) if packet.touches_book() && tested => match instrument.sequencing {
                 Sequencing::Arrival => Verdict::New,
-                Sequencing::Venue if packet.seq != 0 => by_id(packet, last.seq, snapshot_feed),
+                Sequencing::Venue if packet.seq != 0 => by_id(packet, self.last_id, snapshot_feed),
                 Sequencing::Venue | Sequencing::SourceTime => by_time(packet, last, defect),
             },
             _ => return Verdict::New,

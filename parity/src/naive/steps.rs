@@ -88,11 +88,6 @@ impl Steps {
         }
     }
 
-    /// A gap fell on a book that has no two sides.
-    pub(super) fn hold_gap(&mut self) {
-        self.gap_waits = true;
-    }
-
     /// Steps every feature: words and masks of one frame.
     pub(super) fn step(&mut self, set: &FeatureSet, scene: &Scene<'_>, moment: Moment) {
         let mut moment = moment;
@@ -100,6 +95,7 @@ impl Steps {
         if flows && std::mem::take(&mut self.gap_waits) {
             moment.is_gap = true;
         }
+        self.gap_waits |= moment.is_gap && moment.is_frozen;
         let is_first = self.first_ns.is_none();
         self.first_ns.get_or_insert(scene.now_ns);
         if moment.is_gap {
@@ -243,7 +239,8 @@ impl Steps {
         for (index, feature) in set.features().iter().enumerate() {
             let missing = u64::from(defect == Some(Defect::WarmupOffByOne));
             let is_window = feature.column.behaviour == Behaviour::Window;
-            self.ready[index] = self.counts[index] >= u64::from(feature.warmup_min_events) + missing
+            self.ready[index] = self.counts[index]
+                >= u64::from(feature.warmup_min_events) + missing
                 && has_passed(self.first_ns, feature.warmup_min_ns)
                 && (!is_window || has_passed(self.gap_ns, feature.warmup_min_ns));
         }

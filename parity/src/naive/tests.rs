@@ -188,9 +188,8 @@ fn a_gap_on_a_delta_feed_repeats_the_last_words_once() {
     assert_eq!(push(&mut naive, &delta(T0 + 1, 11, 10, 4)).unwrap().words(), [4, 3]);
     assert!(push(&mut naive, &delta(T0 + 2, 11, 10, 4)).is_none());
     let gap = push(&mut naive, &delta(T0 + 3, 13, 12, 9)).unwrap();
-    let expected = QualityFlags::GAP_DETECTED
-        | QualityFlags::PARTIAL_FEATURES
-        | QualityFlags::DUPLICATE_INPUT;
+    let expected =
+        QualityFlags::GAP_DETECTED | QualityFlags::PARTIAL_FEATURES | QualityFlags::DUPLICATE_INPUT;
     assert_eq!((gap.seq(), gap.u64_at(32), gap.flags()), (3, 13, expected));
     assert_eq!((gap.words(), gap.valid(), gap.changed()), (vec![4, 3], 0, 0));
     assert_eq!(gap.ready(), 3);
@@ -268,7 +267,9 @@ fn funding_is_strictly_after_now() {
 
 /// Columns of every family, with both forms of averages.
 fn wide_set() -> FeatureSet {
-    let ema = |of: &str, form: &str, span| spec("ema", "ema", &[("span", span)], &[("of", of), ("form", form)]);
+    let ema = |of: &str, form: &str, span| {
+        spec("ema", "ema", &[("span", span)], &[("of", of), ("form", form)])
+    };
     let band = [("lo_bps", 0), ("hi_bps", 100)];
     FeatureSet::new(
         "wide",
@@ -317,7 +318,9 @@ fn noise(seed: u64) -> Vec<Packet> {
             7 => next.prev_seq = seq + 3,
             8 => next.push_level(BookOp::ClearBid, Level::new(99, 0)),
             9 => next.seq = seq.saturating_sub(2).max(1),
-            10 => next.trades.push(Trade { price_ticks: 100, qty_lots: 1, aggressor: Aggressor::Buy }),
+            10 => {
+                next.trades.push(Trade { price_ticks: 100, qty_lots: 1, aggressor: Aggressor::Buy })
+            }
             _ => {}
         }
         if matches!(next.kind, PacketKind::Snapshot | PacketKind::Delta) && dice(12) != 0 {

@@ -155,7 +155,7 @@ impl Family for Depth {
 
     fn new(wanted: &[Wanted<'_>], _units: Units) -> Self {
         let column = |f: &crate::Feature| {
-            let side = if f.column_index % 2 == 0 { Side::Bid } else { Side::Ask };
+            let side = if f.column_index.is_multiple_of(2) { Side::Bid } else { Side::Ask };
             let band = || (f.wide_param("lo_bps"), f.wide_param("hi_bps"));
             match f.column_index {
                 0 | 1 => Column::Sum { side, levels: f.int_param("levels") },
@@ -176,7 +176,7 @@ impl Family for Depth {
         for &(slot, column) in &self.wanted {
             match column {
                 Column::Sum { side, levels } => {
-                    slots.i128(slot, context.depth_scaled(side, levels))
+                    slots.i128(slot, context.depth_scaled(side, levels));
                 }
                 Column::Price { side, level } => {
                     if let Some(found) = context.top(side).get(level) {

@@ -40,10 +40,10 @@ impl Book {
         }
     }
 
-    pub fn best(&self) -> (Option<(i64, i64)>, Option<(i64, i64)>) {
+    pub fn best(&self) -> [Option<(i64, i64)>; 2] {
         let bid = self.bids.last_key_value().map(|(p, q)| (*p, *q));
         let ask = self.asks.first_key_value().map(|(p, q)| (*p, *q));
-        (bid, ask)
+        [bid, ask]
     }
 }
 
@@ -51,7 +51,7 @@ impl Book {
 pub fn shared(names: &[&str]) -> Option<Vec<PathBuf>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     if !root.is_dir() {
-        println!("skipped: ../shared/data is absent");
+        eprintln!("skipped: ../shared/data is absent");
         return None;
     }
     Some(names.iter().map(|name| root.join(name)).collect())

@@ -46,7 +46,10 @@ pub(crate) fn lay_out(root: &Path, slug: &str, columns: &[String]) -> Result<boo
 /// Adds the family to the lists of modules and families.
 fn list(changes: &mut Changes, root: &Path, slug: &str) -> Result<()> {
     let features = format!("{KERNEL}/features.rs");
-    changes.insert_before(root, &features, "\nuse crate::meta", &format!("pub mod {slug};\n"))?;
+    changes.insert_sorted(root, &features, "pub mod ", &format!("pub mod {slug};"))?;
+    let bundle = "parity/src/external.rs";
+    let file = format!("        \"families/{slug}.py\",");
+    changes.insert_sorted(root, bundle, "        \"families/", &file)?;
     let registry = format!("{KERNEL}/registry.rs");
     let line = format!("    {} = crate::features::{slug}::{},\n", camel(slug), camel(slug));
     // Families over columns stand last.
@@ -121,7 +124,8 @@ mod tests {
         let registry = copy.read(&format!("{KERNEL}/registry.rs"));
         let place = |text: &str| registry.find(text).unwrap();
         assert!(place("Probe = crate::features::probe::Probe,") < place("Ema = ema::Ema,"));
-        assert!(copy.read(&format!("{KERNEL}/features.rs")).contains("\npub mod probe;\n"));
+        assert!(copy.read(&format!("{KERNEL}/features.rs")).contains("ofi_l1;\npub mod probe;\n"));
+        assert!(copy.read("parity/src/external.rs").contains("families/probe.py\",\n"));
         let reference = copy.read(&format!("{REFERENCE}/probe.py"));
         assert!(reference.contains("REV = {\"probe_a\": 1, \"probe_b\": 1}"), "{reference}");
         assert!(copy.read(&format!("{REFERENCE}/__init__.py")).contains("\"probe\": probe,"));

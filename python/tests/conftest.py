@@ -1,0 +1,82 @@
+"""Data and logs that several tests use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import featureplane as fp
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT.parent / "shared" / "data"
+T0 = 1_723_161_256_000_000_000
+
+INSTRUMENT = {
+    "symbol_id": 0,
+    "symbol": "BTCUSDT",
+    "venue": "",
+    "price_scale": 1,
+    "qty_scale": 3,
+    "tick_scaled": 1,
+    "lot_scaled": 1,
+    "feed": "delta",
+    "sequencing": "venue",
+    "max_age_ns": 10_000_000_000,
+}
+
+
+def packet(kind: str, at_ns: int, seq: int, runs: list[Any], trades: list[Any]) -> dict[str, Any]:
+    times = {"e": T0 + at_ns, "r": T0 + at_ns + 1_000_000}
+    return {"k": kind, **times, "s": seq, "f": seq, "p": seq - 1, "c": 0, "runs": runs, "t": trades}
+
+
+PACKETS = [
+    packet("snapshot", 0, 1, [["set_bid", [[618_001, 696]]], ["set_ask", [[618_003, 12]]]], []),
+    packet("delta", 100_000_000, 2, [["set_ask", [[618_003, 10]]]], [[618_003, 2, "buy"]]),
+    packet("delta", 200_000_000, 3, [["set_bid", [[618_002, 5]]], ["clear_ask", [[618_003, 0]]],
+                                     ["set_ask", [[618_004, 9]]]], []),
+]  # fmt: skip
+
+
+def write_log(path: Path, features: str = "lob_shared_v1") -> Path:
+    described = fp.describe_set(features)
+    file = ROOT / "specs" / "sets" / f"{features}.json"
+    header = {
+        "featureplane_packets": 1,
+        "instrument": INSTRUMENT,
+        "schema_hash": described["schema_hash"],
+        "feature_set": json.loads(described["canonical_json"]),
+        "feature_set_json": json.loads(file.read_text()),
+    }
+    lines = [header, *PACKETS]
+    path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return write_log(tmp_path / "packets.ndjson")
+
+
+@pytest.fixture
+def engine() -> fp.FeatureEngine:
+    return fp.FeatureEngine("lob_shared_v1", {"BTCUSDT": {"tick_size": "0.1", "lot_size": "0.001"}})
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("synthetic") / "day.gz"
+    fp.write_synthetic(path, seed=7, duration_s=60.0, duplicates=3)
+    return path
+
+
+@pytest.fixture
+def real() -> Iterator[Path]:
+    path = DATA / "binance" / "usdm_btcusdt_20240808.gz"
+    if not path.exists():
+        pytest.skip(f"no recorded data at {path}")
+    yield path
