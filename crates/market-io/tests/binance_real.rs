@@ -114,7 +114,7 @@ fn rebuilt_best_quotes_equal_the_recorded_ones() {
             last_seq = packet.seq;
             let Some((u, quote)) = quotes.range(..=packet.seq).next_back() else { continue };
             compared += 1;
-            let (bid, ask) = book.best();
+            let [bid, ask] = book.best();
             if (bid, ask) != (Some(quote.0), Some(quote.1)) {
                 println!(
                     "  exception at u {} ({:?}): book {bid:?} {ask:?}, bookTicker {u} {quote:?}",

@@ -48,9 +48,8 @@ fn levels(side: std::ops::Range<i64>, count: usize) -> impl Strategy<Value = Vec
 fn trades() -> impl Strategy<Value = Vec<Trade>> {
     let aggressor =
         prop_oneof![Just(Aggressor::Unknown), Just(Aggressor::Buy), Just(Aggressor::Sell)];
-    let trade = (95..110_i64, 1..50_i64, aggressor).prop_map(|(price_ticks, qty_lots, aggressor)| {
-        Trade { price_ticks, qty_lots, aggressor }
-    });
+    let trade = (95..110_i64, 1..50_i64, aggressor)
+        .prop_map(|(price_ticks, qty_lots, aggressor)| Trade { price_ticks, qty_lots, aggressor });
     prop_oneof![4 => Just(Vec::new()), 1 => vec(trade, 1..3)]
 }
 

@@ -207,33 +207,35 @@ impl Scene<'_> {
         }
     }
 
-    /// Sum of the quantities of a side whose distance times `b + a` passes a test.
-    fn by_distance(&self, is_bid: bool, within: impl Fn(i128) -> bool) -> i128 {
+    /// Sum of the quantities of a side whose distance times `b + a` is in `low..=high`, or in
+    /// `low..high` when the band is open. Levels are best first, so the distance only grows.
+    fn by_distance(&self, is_bid: bool, low: i128, high: i128, is_open: bool) -> i128 {
         let sum = self.quote.bid + self.quote.ask;
         let side = if is_bid { &self.book.bids } else { &self.book.asks };
-        side.iter()
-            .filter(|(ticks, _)| {
-                let twice = 2 * self.scaled_price(*ticks);
-                let away = if is_bid { sum - twice } else { twice - sum };
-                within(away * 10_000)
-            })
-            .map(|(_, lots)| self.scaled_qty(*lots))
-            .sum()
+        let mut total = 0;
+        for (ticks, lots) in side {
+            let twice = 2 * self.scaled_price(*ticks);
+            let distance = 10_000 * if is_bid { sum - twice } else { twice - sum };
+            if distance > high || (is_open && distance == high) {
+                break;
+            }
+            if distance >= low {
+                total += self.scaled_qty(*lots);
+            }
+        }
+        total
     }
 
     fn within(&self, is_bid: bool, feature: &Feature) -> i128 {
-        let bound = i128::from(number(feature, "bps")) * (self.quote.bid + self.quote.ask);
-        self.by_distance(is_bid, |distance| distance <= bound)
+        let high = i128::from(number(feature, "bps")) * (self.quote.bid + self.quote.ask);
+        self.by_distance(is_bid, i128::MIN, high, false)
     }
 
     fn band(&self, is_bid: bool, feature: &Feature) -> i128 {
         let sum = self.quote.bid + self.quote.ask;
         let low = i128::from(number(feature, "lo_bps")) * sum;
         let high = i128::from(number(feature, "hi_bps")) * sum;
-        let closed = self.defect == Some(Defect::BandEdge);
-        self.by_distance(is_bid, |distance| {
-            low <= distance && (distance < high || (closed && distance == high))
-        })
+        self.by_distance(is_bid, low, high, self.defect != Some(Defect::BandEdge))
     }
 
     fn depth(&self, feature: &Feature) -> Option<Value> {
