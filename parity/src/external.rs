@@ -80,10 +80,10 @@ impl Sut for External {
             let path = package.join(name);
             std::fs::write(&path, text).map_err(Error::file(&path))?;
         }
-        let (packets, out) = (folder.path().join("packets.ndjson"), folder.path().join("frames.bin"));
+        let (packets, out) =
+            (folder.path().join("packets.ndjson"), folder.path().join("frames.bin"));
         let existing = market_io::sink::Existing::Refuse;
-        let mut log =
-            EventsWriter::create(&packets, &tape.instrument, tape.header(), existing)?;
+        let mut log = EventsWriter::create(&packets, &tape.instrument, tape.header(), existing)?;
         for packet in &tape.packets {
             log.write(packet)?;
         }

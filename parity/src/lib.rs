@@ -15,7 +15,7 @@ mod gate;
 
 pub use compare::{Comparison, Difference};
 pub use error::Error;
+pub use external::{External, reference_files};
 pub use gate::{Case, Gate, PathName, run_gate};
 pub use sut::{Batch, Coverage, NaiveTwin, Runtime, Sut};
-pub use external::{External, reference_files};
 pub use tape::Tape;

@@ -36,9 +36,10 @@ impl Tape {
         while (packets.len() as u64) < limit && source.next_packet(&mut packet)? {
             packets.push(packet.clone());
         }
-        let name = options.inputs.iter().map(|path| {
-            path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-        });
+        let name = options
+            .inputs
+            .iter()
+            .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned());
         let name = name.collect::<Vec<_>>().join(" + ");
         Ok(Self { name, set, instrument: source.instrument().clone(), packets })
     }

@@ -171,7 +171,11 @@ fn check_frame(at: &str, set: &FeatureSet, frame: &FrameRef<'_>, expect: &Table)
         assert_eq!(found, want, "{at}: {name} (found, expected)");
         assert_eq!(want.is_none(), invalid.contains(name), "{at}: {name} is listed once");
         if let Some(held) = table("held").get(name) {
-            assert_eq!(frame.values()[index], word(held, feature.column.dtype), "{at}: held {name}");
+            assert_eq!(
+                frame.values()[index],
+                word(held, feature.column.dtype),
+                "{at}: held {name}"
+            );
         }
     }
 }

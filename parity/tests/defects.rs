@@ -13,9 +13,9 @@ use proptest::test_runner::TestRunner;
 fn every_planted_defect_is_caught() {
     let set = Arc::new(parse_set(include_str!("every_column.json"), "every_column").unwrap());
     let mut runner = TestRunner::deterministic();
-    let tapes: Vec<Tape> = (0..30)
+    let tapes: Vec<Tape> = (0..300)
         .map(|_| {
-            let (instrument, packets) = testkit::tape(400).new_tree(&mut runner).unwrap().current();
+            let (instrument, packets) = testkit::tape(200).new_tree(&mut runner).unwrap().current();
             Tape { name: "tape".into(), set: Arc::clone(&set), instrument, packets }
         })
         .collect();
@@ -31,7 +31,14 @@ fn every_planted_defect_is_caught() {
     for defect in Defect::ALL {
         let found = caught_by(Some(*defect));
         let first = found.unwrap_or_else(|| panic!("`{}` was not caught", defect.name()));
-        println!("{:<24} seq {:>4} {:<40} {} / {}", defect.name(), first.seq, first.feature, first.runtime, first.other);
+        println!(
+            "{:<24} seq {:>4} {:<40} {} / {}",
+            defect.name(),
+            first.seq,
+            first.feature,
+            first.runtime,
+            first.other
+        );
     }
     assert!(Defect::ALL.len() >= 12);
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +74,8 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def real() -> Iterator[Path]:
+def real() -> Path:
     path = DATA / "binance" / "usdm_btcusdt_20240808.gz"
     if not path.exists():
         pytest.skip(f"no recorded data at {path}")
-    yield path
+    return path

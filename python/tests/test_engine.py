@@ -63,7 +63,7 @@ def test_floats_are_refused_with_a_reason(engine: fp.FeatureEngine) -> None:
     with pytest.raises(TypeError, match="float is not exact"):
         engine.process_packet(S, ts_event=T0, bids=[(61800.1, 1)])  # type: ignore[list-item]
     with pytest.raises(TypeError, match="integers"):
-        engine.process_packet(S, ts_event=T0, bids=np.array([[61800.1, 1.0]]))  # type: ignore[arg-type]
+        engine.process_packet(S, ts_event=T0, bids=np.array([[61800.1, 1.0]]))
     with pytest.raises(TypeError, match="float is not exact"):
         fp.FeatureEngine("core_v1", {S: {"tick_size": 0.1, "lot_size": "1"}})
 

@@ -104,7 +104,8 @@ def test_a_log_of_another_set_is_refused(log: Path) -> None:
 
 def test_replay_equals_extract_on_a_long_log_and_is_fast(tmp_path: Path) -> None:
     log = tmp_path / "day.ndjson"
-    fp.write_synthetic(log, kind="events", seed=3, duration_s=600.0, gaps=2, duplicates=3, crossed=2, reorders=2)
+    faults = {"gaps": 2, "duplicates": 3, "crossed": 2, "reorders": 2}
+    fp.write_synthetic(log, kind="events", seed=3, duration_s=600.0, **faults)  # type: ignore[arg-type]
     with pytest.raises(fp.ConfigError, match="names no feature set"):
         fp.replay(log)
     started = time.perf_counter()

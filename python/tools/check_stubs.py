@@ -20,10 +20,10 @@ import collections.abc
 import types
 import typing
 '''
-TYPES = '''
+TYPES = """
 from featureplane._convert import Features
 from featureplane._types import Levels, Number, Trades
-'''
+"""
 
 
 def main() -> int:
@@ -41,7 +41,8 @@ def main() -> int:
         STUB.write_text(want)
         return 0
     have = STUB.read_text() if STUB.exists() else ""
-    diff = list(difflib.unified_diff(have.splitlines(), want.splitlines(), str(STUB), "compiled", lineterm=""))
+    lines = (have.splitlines(), want.splitlines())
+    diff = list(difflib.unified_diff(*lines, str(STUB), "compiled", lineterm=""))
     if diff:
         print("\n".join(diff[:80]))
         print("run: .venv/bin/python python/tools/check_stubs.py --write")

@@ -16,12 +16,28 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
     let usage = error.chain().any(|cause| {
         cause.downcast_ref::<feature_runtime::Error>().is_some()
             || cause.downcast_ref::<Usage>().is_some()
-            || matches!(
-                cause.downcast_ref::<feature_extract::Error>(),
-                Some(feature_extract::Error::Config { .. } | feature_extract::Error::Engine(_))
-            )
+            || cause.downcast_ref::<feature_extract::Error>().is_some_and(is_usage)
     });
     ExitCode::from(if usage { USAGE } else { INPUT })
+}
+
+/// Whether a job was described wrongly, as opposed to an input or a disk that fails it.
+fn is_usage(error: &feature_extract::Error) -> bool {
+    use feature_extract::Error as Job;
+    use market_io::Error as Input;
+    use market_io::sink::SinkError as Output;
+    matches!(
+        error,
+        Job::Config { .. }
+            | Job::Engine(_)
+            | Job::Input(Input::Option { .. } | Input::NoInput | Input::Instrument(_))
+            | Job::Output(
+                Output::UnknownEnding { .. }
+                    | Output::Exists { .. }
+                    | Output::NotAFile { .. }
+                    | Output::NoParent { .. }
+            )
+    )
 }
 
 /// A wrong combination of options.

@@ -4,12 +4,25 @@ use std::io::Write;
 
 /// One line to standard output; a closed pipe is not an error of ours.
 pub(crate) fn line(text: impl core::fmt::Display) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let _ = writeln!(std::io::stdout().lock(), "{}", harmless(&text.to_string()));
 }
 
 /// One line to standard error.
 pub(crate) fn note(text: impl core::fmt::Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", harmless(&text.to_string()));
+}
+
+/// Control characters but line ends as `\u001b`, which JSON reads back: no input drives a terminal.
+fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// An error with its causes.

@@ -11,6 +11,12 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
+/// Whether a job asks for [`INTERRUPTED`] from time to time.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// Exit code of a process that Ctrl-C ended, as shells have it.
+const ENDED_BY_CTRL_C: i32 = 130;
+
 /// One bar per symbol on standard error, if it is a terminal; stops the jobs after Ctrl-C.
 pub(crate) struct Bars {
     bars: Option<(MultiProgress, Mutex<BTreeMap<String, ProgressBar>>)>,
@@ -20,7 +26,8 @@ impl Bars {
     /// Bars, or none when output is for scripts.
     pub(crate) fn new(quiet: bool) -> Self {
         // A second handler cannot be set, which only tests in one process would notice.
-        let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
+        let _ = ctrlc::set_handler(interrupt);
+        WATCHED.store(true, Ordering::Relaxed);
         let show = !quiet && std::io::stderr().is_terminal();
         Self { bars: show.then(|| (MultiProgress::new(), Mutex::new(BTreeMap::new()))) }
     }
@@ -30,6 +37,21 @@ impl Bars {
         if let Some((group, _)) = &self.bars {
             let _ = group.clear();
         }
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        WATCHED.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Jobs end by themselves and remove what they wrote; anything else is ended here.
+#[expect(clippy::exit, reason = "a handler has no caller to return to")]
+fn interrupt() {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+    if !WATCHED.load(Ordering::Relaxed) {
+        std::process::exit(ENDED_BY_CTRL_C);
     }
 }
 

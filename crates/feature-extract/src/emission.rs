@@ -122,25 +122,30 @@ pub fn parse_time_ns(text: &str) -> Result<i64, Error> {
     if let Ok(value) = text.parse::<i64>() {
         return market_model::check_ns(value).map_err(|e| wrong(&e.to_string()));
     }
+    // `parse` alone would take signs.
+    let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => text.parse::<i64>().ok(),
+        false => None,
+    };
     let shape = "expected ns or YYYY-MM-DD[THH:MM[:SS[.fraction]]][Z]";
     let body = text.strip_suffix('Z').unwrap_or(text);
     let (date, clock) = body.split_once(['T', ' ']).unwrap_or((body, "00:00"));
-    let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
+    let mut date = date.splitn(3, '-').map(number);
     let (Some(Some(year)), Some(Some(month)), Some(Some(day))) =
         (date.next(), date.next(), date.next())
     else {
         return Err(wrong(shape));
     };
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    let fields: Option<Vec<i64>> = clock.split(':').map(|part| part.parse().ok()).collect();
+    let fields: Option<Vec<i64>> = clock.split(':').map(number).collect();
     let (hour, minute, second) = match fields.as_deref() {
-        Some([hour, minute]) => (*hour, *minute, 0),
+        Some([hour, minute]) if fraction.is_empty() => (*hour, *minute, 0),
         Some([hour, minute, second]) => (*hour, *minute, *second),
         _ => return Err(wrong(shape)),
     };
     let fraction_ns = match fraction.len() {
         0 => 0,
-        1..=9 => format!("{fraction:0<9}").parse::<i64>().map_err(|_| wrong(shape))?,
+        1..=9 => number(&format!("{fraction:0<9}")).ok_or_else(|| wrong(shape))?,
         _ => return Err(wrong("more than 9 decimals of a second")),
     };
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);

@@ -103,6 +103,7 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
             }
         }
     }
+    crossed_ns += crossed_since.map_or(0, |since| engine.t_eff_ns() - since);
     latencies.sort_unstable();
     let pick = |index: usize| latencies.get(index).copied();
     let latency_ns = [pick(0), pick(latencies.len() / 2), latencies.last().copied()];

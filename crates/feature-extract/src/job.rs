@@ -1,5 +1,6 @@
 //! One job: open, read, compute, write.
 
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,9 @@ use crate::table::table_spec;
 
 /// Packets between two calls of the observer.
 const OBSERVE_EVERY: u64 = 1_024;
+
+/// Bytes hashed between two calls of the observer.
+const HASH_BLOCK_BYTES: usize = 1 << 20;
 
 /// Refused events that are reported in full.
 const MAX_REPORTED: usize = 20;
@@ -95,8 +99,12 @@ pub fn run(job: &Job, observer: &dyn Observer) -> Result<Output, Error> {
         let message = format!("the range {from_ns}..{to_ns} (UTC ns) is empty");
         return Err(Error::Config { field: "from", message });
     }
+    if let Destination::File { path, options } = &job.destination {
+        // A wrong destination should not wait until the input has been opened and hashed.
+        drop(market_io::sink::create(path, &TableSpec::new([]), options)?);
+    }
     let mut source = market_io::open(&job.open)?;
-    let spec = described(job, source.as_ref())?;
+    let spec = described(job, source.as_ref(), observer)?;
     let (mut sink, memory): (Box<dyn TableSink>, _) = match &job.destination {
         Destination::File { path, options } => {
             (market_io::sink::create(path, &spec, options)?, None)
@@ -164,11 +172,19 @@ fn describe_range(job: &Job) -> String {
 }
 
 /// The table's columns and metadata that says what made it.
-fn described(job: &Job, source: &dyn Source) -> Result<TableSpec, Error> {
+fn described(
+    job: &Job,
+    source: &dyn Source,
+    observer: &dyn Observer,
+) -> Result<TableSpec, Error> {
     let mut spec = table_spec(&job.set, source.instrument());
     let mut inputs = Vec::new();
     for path in job.open.inputs.iter().chain(&job.open.initial_snapshot) {
-        let (bytes, digest) = fingerprint(path)?;
+        let total = source.progress().1;
+        let is_stopped = || observer.progress(&source.instrument().symbol, 0, total, 0).is_break();
+        let Some((bytes, digest)) = fingerprint(path, is_stopped)? else {
+            return Err(Error::Interrupted);
+        };
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         inputs.push(serde_json::json!({"name": name, "bytes": bytes, "blake3": digest}));
     }
@@ -180,11 +196,24 @@ fn described(job: &Job, source: &dyn Source) -> Result<TableSpec, Error> {
     Ok(spec)
 }
 
-fn fingerprint(path: &Path) -> Result<(u64, String), Error> {
+/// Size and BLAKE3 of a file; `None` when stopped.
+fn fingerprint(
+    path: &Path,
+    is_stopped: impl Fn() -> bool,
+) -> Result<Option<(u64, String)>, Error> {
     let hash = || -> std::io::Result<_> {
         let mut hasher = blake3::Hasher::new();
-        let bytes = std::io::copy(&mut std::fs::File::open(path)?, &mut hasher)?;
-        Ok((bytes, hasher.finalize().to_hex().to_string()))
+        let mut file = std::fs::File::open(path)?;
+        let mut block = vec![0; HASH_BLOCK_BYTES];
+        loop {
+            match file.read(&mut block)? {
+                0 => return Ok(Some((hasher.count(), hasher.finalize().to_hex().to_string()))),
+                count => _ = hasher.update(&block[..count]),
+            }
+            if is_stopped() {
+                return Ok(None);
+            }
+        }
     };
     hash().map_err(|source| Error::File { path: path.into(), source })
 }

@@ -114,8 +114,13 @@ impl RowMaker {
             self.since_row = QualityFlags::empty();
         }
         let new_epoch = epoch_before.is_some_and(|before| before != header.epoch);
-        if let (Some(step_ns), true) = (self.emission.step_ns(), is_first || new_epoch) {
-            self.next_grid_ns = Some((self.engine.t_eff_ns().div_euclid(step_ns) + 1) * step_ns);
+        let t_eff_ns = self.engine.t_eff_ns();
+        // While no time is known there is no grid: it would begin in 1970.
+        if let Some(step_ns) = self.emission.step_ns()
+            && t_eff_ns != 0
+            && (is_first || new_epoch || self.next_grid_ns.is_none())
+        {
+            self.next_grid_ns = Some((t_eff_ns.div_euclid(step_ns) + 1) * step_ns);
         }
     }
 

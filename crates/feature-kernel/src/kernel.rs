@@ -152,7 +152,8 @@ impl Kernel {
             self.book_steps += u64::from(!step.frozen);
         }
         self.last_frozen = step.frozen;
-        let gap_step = step.gap_step || (step.book_step && self.gap_waits);
+        let flows = step.book_step && !step.frozen;
+        let gap_step = step.gap_step || (flows && self.gap_waits);
         if gap_step {
             (self.gap_ns, self.all_ready) = (Some(step.now_ns), false);
             self.gap_waits = step.frozen;

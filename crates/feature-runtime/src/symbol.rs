@@ -109,6 +109,15 @@ impl SymbolEngine {
         }))
     }
 
+    /// Continues with another tick size, lot size or scale (rule D15): book and features start a new
+    /// session, since integers of two grids must never meet. The symbol keeps its id.
+    pub fn change_instrument(&mut self, instrument: Instrument) {
+        let symbol_id = self.instrument.symbol_id;
+        self.instrument = Instrument { symbol_id, ..instrument };
+        self.lob.change_instrument(&self.instrument);
+        self.kernel = Kernel::new(&self.set, Units::from(&self.instrument), symbol_id);
+    }
+
     /// Values and valid bits at a time between packets (`specs/semantics.md`, section 5); `None`
     /// before the first frame of the epoch.
     pub fn sample(&mut self, now_ns: i64) -> Option<&feature_kernel::Sample> {

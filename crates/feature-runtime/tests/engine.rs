@@ -135,6 +135,19 @@ fn a_refused_packet_is_flagged_and_explained() {
 }
 
 #[test]
+fn another_tick_size_starts_a_new_session() {
+    let mut engine = SymbolEngine::new(built_in_set("lob_shared_v1").unwrap().into(), btc());
+    engine.process(&snapshot(1, (100, 5), (102, 5))).unwrap();
+    engine.change_instrument(Instrument::new(0, "BTCUSDT", "0.01", "0.001").unwrap());
+    assert!(engine.frame().is_none());
+    assert!(engine.process(&delta(2, BookOp::SetBid, 101, 1)).is_none(), "a snapshot is due");
+    let frame = engine.process(&snapshot(3, (1_000, 5), (1_002, 5))).unwrap();
+    assert_eq!((frame.header().epoch, frame.header().seq), (1, 1));
+    assert_eq!(frame.header().quality, QualityFlags::STATE_RESET);
+    assert_eq!(frame.value(0), Some(1_000));
+}
+
+#[test]
 fn every_fault_of_a_set_is_listed_with_its_path() {
     let json = r#"{"id": "bad", "features": [
         {"family": "depht", "column": "bid_depth"},

@@ -297,6 +297,14 @@ impl LobEngine {
         Outcome::Dropped
     }
 
+    /// Continues with another grid of prices and quantities (rule D15): a new session begins.
+    pub fn change_instrument(&mut self, instrument: &Instrument) {
+        self.feed = instrument.feed;
+        self.sequencing = instrument.sequencing;
+        self.max_age_ns = instrument.max_age_ns;
+        self.reset();
+    }
+
     fn reset(&mut self) -> Outcome {
         self.book.clear();
         self.start_epoch();

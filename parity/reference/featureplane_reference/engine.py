@@ -254,7 +254,7 @@ class Engine:
         if first:
             self.t_first = now
         # A gap on a frozen book: nothing can be anchored until the next two-sided book packet.
-        gap_step = is_book and (gap or self.gap_carried)
+        gap_step = is_book and (gap or (self.gap_carried and not frozen))
         if gap_step:
             self.t_gap = now
             self.gap_carried = frozen

@@ -374,31 +374,3 @@ fn names_of_defects_are_unique() {
     names.dedup();
     assert_eq!(names.len(), Defect::ALL.len());
 }
-#[test]
-fn temp_perf() {
-    let v: serde_json::Value = serde_json::from_str(include_str!("../../../specs/sets/core_v1.json")).unwrap();
-    let specs: Vec<_> = v["features"].as_array().unwrap().iter().map(|f| FeatureSpec {
-        family: f["family"].as_str().unwrap().into(), column: f["column"].as_str().unwrap().into(),
-        params: f["params"].as_object().map(|o| o.iter().map(|(k, v)| (k.clone(), v.as_i64().map_or_else(|| ParamValue::Text(v.as_str().unwrap().into()), ParamValue::Int))).collect()).unwrap_or_default(),
-        alias: f["alias"].as_str().map(Into::into),
-    }).collect();
-    for (set, levels, step) in [(FeatureSet::new("s", &specs).unwrap(), 1000, 10_000_000)] {
-    let mut naive = Naive::new(&set, &instrument(FeedKind::Delta, Sequencing::Arrival));
-    let bids: Vec<_> = (0..levels).map(|i| (100_000 - i, 5)).collect();
-    let asks: Vec<_> = (0..levels).map(|i| (100_001 + i, 5)).collect();
-    let mut out = Vec::new();
-    naive.push(&snapshot(T0, 0, &bids, &asks), &mut out);
-    let mut state = 1;
-    let start = std::time::Instant::now();
-    for i in 0..100_000 {
-        let mut p = packet(PacketKind::Delta, T0 + i * step, 0, &[], &[]);
-        for _ in 0..5 {
-            p.push_level(BookOp::SetBid, Level::new(100_000 - random(&mut state, levels as u64) as i64, 1 + random(&mut state, 9) as i64));
-            p.push_level(BookOp::SetAsk, Level::new(100_001 + random(&mut state, levels as u64) as i64, 1 + random(&mut state, 9) as i64));
-        }
-        out.clear();
-        naive.push(&p, &mut out);
-    }
-    println!("1e6 changes in 1e5 packets: {} {levels} {step} {:?}", set.len(), start.elapsed());
-    }
-}

@@ -10,6 +10,7 @@ Examples
 
 from featureplane._extract import extract, extract_to_file
 from featureplane._lib import FeatureEngine, FeatureView, __version__
+from featureplane._replay import replay
 from featureplane.errors import (
     ConfigError,
     DecodeError,
@@ -21,7 +22,6 @@ from featureplane.errors import (
     UnknownSymbolError,
 )
 from featureplane.frames import decode_frame, decode_frames, frame_dtype
-from featureplane.parity import replay
 from featureplane.quality import QualityFlags
 from featureplane.registry import describe_set, feature_sets, features
 from featureplane.synthetic import write_synthetic

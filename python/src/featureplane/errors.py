@@ -46,8 +46,11 @@ class FeatureError(Exception):
     ) -> None:
         super().__init__(message)
         self.path, self.line, self.offset, self.symbol = path, line, offset, symbol
-        if isinstance(self, OSError):
-            self.errno = errno
+        if errno is not None:
+            self._set_errno(errno)
+
+    def _set_errno(self, errno: int) -> None:
+        """Store the number of the system error, where the class has one."""
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
@@ -73,9 +76,16 @@ class DecodeError(FeatureError, ValueError):
     """Bytes that are not what they should be: an input file, a frame, a state snapshot."""
 
 
-class InputError(FeatureError, OSError):
+class _SystemError(FeatureError, OSError):
+    """An error with a number of the system."""
+
+    def _set_errno(self, errno: int) -> None:
+        self.errno = errno
+
+
+class InputError(_SystemError):
     """The system did not let a file be read; `errno` says why."""
 
 
-class OutputError(FeatureError, OSError):
+class OutputError(_SystemError):
     """A file could not be written; nothing was left behind."""

@@ -134,9 +134,7 @@ def _dtype_of(canonical_json: str) -> numpy.dtype[numpy.void]:
         fields.append((mask, ("<u8", (m,)), 64 + 8 * m * index))
     fields.append(("values", values, 64 + 24 * m))
     names, formats, offsets = (list(column) for column in zip(*fields, strict=True))
-    return np.dtype(
-        {"names": names, "formats": formats, "offsets": offsets, "itemsize": frame_bytes(n)}
-    )
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": frame_bytes(n)})
 
 
 def _values_of(data: bytes, canonical_json: str) -> numpy.void:

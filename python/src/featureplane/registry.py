@@ -27,7 +27,7 @@ def features() -> list[dict[str, Any]]:
     Examples
     --------
     >>> [entry["column"] for entry in features() if entry["family"] == "mid_spread"][:2]
-    ['mid_price_x2', 'mid']
+    ['mid_price_x2', 'spread_scaled']
     """
     return _lib.families()
 

@@ -19,7 +19,7 @@ __all__ = ["FeatureTable"]
 class FeatureTable:
     """Feature rows as Arrow batches.
 
-    The table implements the Arrow PyCapsule interface: ``polars.from_arrow(table)``,
+    The table implements the Arrow PyCapsule interface: ``polars.DataFrame(table)``,
     ``pyarrow.table(table)`` and DuckDB take it without a copy. Columns are ``symbol`` (dictionary),
     ``ts_event`` and ``ts_recv`` (``timestamp[ns, UTC]``), ``seq``, ``epoch``, ``quality_flags``,
     ``warmup_ready``, then one column per feature, null where the value is not defined. Integer features
@@ -30,7 +30,7 @@ class FeatureTable:
     >>> import featureplane as fp
     >>> table = fp.extract(example_log, features="lob_shared_v1")
     >>> table.num_rows, table.column_names[7:10]
-    (3, ['best_bid', 'best_ask', 'l1_bid_qty'])
+    (3, ['best_bid', 'best_ask', 'mid_price_x2'])
     >>> table.to_numpy("best_bid").tolist()
     [618001, 618001, 618002]
     """
@@ -102,11 +102,12 @@ class FeatureTable:
 
     def to_arrow(self) -> pyarrow.Table:
         """Return a PyArrow table that shares the buffers."""
-        return _needs("pyarrow", "to_arrow").table(self)
+        table: pyarrow.Table = _needs("pyarrow", "to_arrow").table(self)
+        return table
 
     def to_polars(self) -> polars.DataFrame:
         """Return a Polars frame; missing values are null."""
-        frame: polars.DataFrame = _needs("polars", "to_polars").from_arrow(self)
+        frame: polars.DataFrame = _needs("polars", "to_polars").DataFrame(self)
         return frame
 
     def to_pandas(self, *, dtype_backend: Literal["numpy", "pyarrow"] = "numpy") -> pandas.DataFrame:

@@ -1,5 +1,6 @@
 //! `featureplane extract`: the main job.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -67,11 +68,15 @@ fn jobs(args: &Extract) -> anyhow::Result<Vec<Job>> {
     }
     let command: Vec<String> = std::env::args().skip(1).collect();
     let command = format!("featureplane {}", command.join(" "));
+    let mut paths = BTreeSet::new();
     symbols
         .into_iter()
         .map(|symbol| {
             let stem = symbol.map_or_else(String::new, |symbol| file_stem(symbol));
             let path = if symbol.is_some() { out.replace("{symbol}", &stem) } else { out.clone() };
+            if !paths.insert(path.clone()) {
+                return Err(Usage(format!("--symbol: two of them would write `{path}`")).into());
+            }
             Ok(Job {
                 open: open_options(&args.input, symbol)?,
                 set: Arc::clone(&set),

@@ -1,0 +1,72 @@
+//! A job needs the same memory for a long input as for a short one.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+#![cfg(target_os = "linux")]
+
+#[path = "support/jobs.rs"]
+mod jobs;
+
+use std::path::Path;
+use std::process::Command;
+
+use feature_extract::run;
+use jobs::{SECOND, job, recording, to_file};
+use market_io::synthetic::SyntheticConfig;
+
+/// Set in the process that runs the job: the input and the output.
+const INPUT: &str = "FEATUREPLANE_TEST_INPUT";
+const OUTPUT: &str = "FEATUREPLANE_TEST_OUTPUT";
+
+const MOST_KIB: u64 = 16 * 1024;
+
+/// Peak memory of this process so far, KiB.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Runs a job in a process of its own; its peak memory in KiB, and its rows.
+fn measure(input: &Path, output: &Path) -> (u64, u64) {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_long_input_needs_no_more_memory", "--nocapture"])
+        .env(INPUT, input)
+        .env(OUTPUT, output)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout).into_owned();
+    assert!(child.status.success(), "{said}{}", String::from_utf8_lossy(&child.stderr));
+    let line = said.lines().find_map(|line| line.split_once("peak ")).unwrap().1.to_owned();
+    let (peak, rows) = line.split_once(" rows ").unwrap();
+    (peak.parse().unwrap(), rows.parse().unwrap())
+}
+
+#[test]
+fn a_long_input_needs_no_more_memory() {
+    if let (Some(input), Some(output)) = (std::env::var_os(INPUT), std::env::var_os(OUTPUT)) {
+        let job = job(&[Path::new(&input)], "core_v1", "packet");
+        let summary = run(&to_file(&job, Path::new(&output)), &()).unwrap().summary;
+        println!("peak {} rows {}", peak_kib(), summary.rows);
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut found = Vec::new();
+    for (name, times) in [("short.txt", 1), ("long.txt", 20)] {
+        // Long enough that the short run fills every buffer once.
+        let config = SyntheticConfig {
+            duration_ns: times * 30 * SECOND,
+            packets_per_second: 100,
+            events_per_packet: 6,
+            levels: 20,
+            ..SyntheticConfig::default()
+        };
+        let input = recording(folder.path(), name, &config);
+        let endings = ["csv", "parquet"];
+        found.push(endings.map(|ending| measure(&input, &input.with_extension(ending))));
+    }
+    for (index, ending) in ["csv", "parquet"].into_iter().enumerate() {
+        let [(short_kib, short_rows), (long_kib, long_rows)] = [found[0][index], found[1][index]];
+        println!("{ending}: {short_kib} KiB for {short_rows} rows, {long_kib} KiB for {long_rows}");
+        assert!(long_rows > 15 * short_rows, "{long_rows}");
+        assert!(long_kib < short_kib + MOST_KIB, "{ending}: {short_kib} KiB, then {long_kib} KiB");
+    }
+}

@@ -1,0 +1,164 @@
+//! Laws that hold for every tape: relations between runs, not between implementations.
+
+use std::sync::Arc;
+
+use feature_kernel::FrameRef;
+use feature_kernel::frame::frame_bytes;
+use feature_parity::compare::compare;
+use feature_parity::{Coverage, External, NaiveTwin, Runtime, Sut, Tape};
+use feature_runtime::{SymbolEngine, parse_set};
+use market_model::{
+    Aggressor, BookOp, Instrument, Level, MAX_SCALED, Packet, PacketKind, QualityFlags, Run,
+};
+use proptest::prelude::*;
+
+/// Columns with a known answer to mirroring, shifting and scaling.
+const SET: &str = r#"{"id": "laws", "features": [
+    {"family": "mid_spread", "column": "spread_scaled"},
+    {"family": "ofi_l1", "column": "ofi_l1_raw"},
+    {"family": "ofi_l1", "column": "ofi_l1_cum"},
+    {"family": "ofi_l1", "column": "ofi_l1_sum", "params": {"window_ns": 700000000}},
+    {"family": "imbalance", "column": "l1_imbalance"},
+    {"family": "imbalance", "column": "depth_imbalance", "params": {"levels": 3}},
+    {"family": "depth", "column": "bid_depth", "params": {"levels": 3}},
+    {"family": "depth", "column": "ask_depth", "params": {"levels": 3}}
+]}"#;
+
+type Frame = (u32, Vec<Option<i128>>);
+
+/// Flags and values of every frame; floats as bits with the sign taken off.
+fn frames(instrument: &Instrument, packets: &[Packet]) -> Vec<Frame> {
+    let set = Arc::new(parse_set(SET, "laws").unwrap());
+    let mut engine = SymbolEngine::new(Arc::clone(&set), instrument.clone());
+    let mut all = Vec::new();
+    for packet in packets {
+        let Some(frame) = engine.process(packet) else { continue };
+        let values = (0..set.len()).map(|i| value(&frame, i)).collect();
+        all.push((frame.header().quality.bits(), values));
+    }
+    all
+}
+
+fn value(frame: &FrameRef<'_>, index: usize) -> Option<i128> {
+    let word = frame.value(index)?;
+    Some(if index == 4 || index == 5 {
+        // A ratio as a signed integer: mirroring flips the sign bit only.
+        let x = f64::from_bits(word);
+        let magnitude = i128::from(x.abs().to_bits());
+        if x < 0.0 { -magnitude } else { magnitude }
+    } else {
+        i128::from(word.cast_signed())
+    })
+}
+
+fn map_levels(packet: &Packet, f: impl Fn(Level) -> Level) -> Packet {
+    let mut packet = packet.clone();
+    packet.levels.iter_mut().for_each(|level| *level = f(*level));
+    packet
+}
+
+fn mirrored(packet: &Packet) -> Packet {
+    let mut packet = map_levels(packet, |l| Level::new(1_000 - l.price_ticks, l.qty_lots));
+    for Run { op, .. } in &mut packet.run_ends {
+        *op = match op {
+            BookOp::SetBid => BookOp::SetAsk,
+            BookOp::SetAsk => BookOp::SetBid,
+            BookOp::ClearBid => BookOp::ClearAsk,
+            BookOp::ClearAsk => BookOp::ClearBid,
+        };
+    }
+    for trade in &mut packet.trades {
+        trade.aggressor = match trade.aggressor {
+            Aggressor::Buy => Aggressor::Sell,
+            Aggressor::Sell => Aggressor::Buy,
+            Aggressor::Unknown => Aggressor::Unknown,
+        };
+    }
+    packet
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mirroring_the_book_negates_flow_and_imbalance((instrument, packets) in testkit::tape(80)) {
+        let mirror: Vec<Packet> = packets.iter().map(mirrored).collect();
+        let (plain, mirror) = (frames(&instrument, &packets), frames(&instrument, &mirror));
+        prop_assert_eq!(plain.len(), mirror.len());
+        for ((flags, a), (other_flags, b)) in plain.iter().zip(&mirror) {
+            prop_assert_eq!(flags, other_flags);
+            prop_assert_eq!(a[0], b[0]);
+            for index in 1..6 {
+                prop_assert_eq!(a[index], b[index].map(|x| -x), "column {}", index);
+            }
+            prop_assert_eq!((a[6], a[7]), (b[7], b[6]));
+        }
+    }
+
+    #[test]
+    fn shifting_all_prices_changes_nothing_here((instrument, packets) in testkit::tape(80), ticks in 1..1_000_000_i64) {
+        let shift = |p: &Packet| map_levels(p, |l| Level::new(l.price_ticks + ticks, l.qty_lots));
+        let shifted: Vec<Packet> = packets.iter().map(shift).collect();
+        prop_assert_eq!(frames(&instrument, &packets), frames(&instrument, &shifted));
+    }
+
+    #[test]
+    fn doubling_all_quantities_doubles_flow_and_depth((instrument, packets) in testkit::tape(80)) {
+        let scale = |p: &Packet| map_levels(p, |l| Level::new(l.price_ticks, 2 * l.qty_lots));
+        let scaled: Vec<Packet> = packets.iter().map(scale).collect();
+        let (plain, scaled) = (frames(&instrument, &packets), frames(&instrument, &scaled));
+        for ((_, a), (_, b)) in plain.iter().zip(&scaled) {
+            for index in [1, 2, 3, 6, 7] {
+                prop_assert_eq!(a[index].map(|x| 2 * x), b[index], "column {}", index);
+            }
+            prop_assert_eq!((a[0], a[4], a[5]), (b[0], b[4], b[5]));
+        }
+    }
+}
+
+/// A tape on which sums leave the range of 64 bits.
+fn huge() -> Tape {
+    let json = r#"{"id": "huge", "features": [
+        {"family": "depth", "column": "bid_depth_within", "params": {"bps": 9999}},
+        {"family": "ofi_l1", "column": "ofi_l1_cum"},
+        {"family": "microprice", "column": "microprice"},
+        {"family": "microprice", "column": "microprice_x2"}
+    ]}"#;
+    let mut packet = Packet { kind: PacketKind::Snapshot, seq: 1, ..Packet::default() };
+    packet.ts_event_ns = testkit::START_NS;
+    for price in 1..=1_200 {
+        packet.push_level(BookOp::SetBid, Level::new(1_000_000 + price, MAX_SCALED));
+    }
+    packet.push_level(BookOp::SetAsk, Level::new(3_000_000, MAX_SCALED));
+    let mut packets = vec![packet];
+    for seq in 2..1_100_u64 {
+        let ts_event_ns = testkit::START_NS + seq.cast_signed();
+        let mut packet = Packet { seq, prev_seq: seq - 1, ts_event_ns, ..Packet::default() };
+        let price = 2_000_000 + seq.cast_signed();
+        packet.push_level(BookOp::SetBid, Level::new(price, MAX_SCALED));
+        packets.push(packet);
+    }
+    let instrument = Instrument::new(0, "HUGE", "1", "1").unwrap();
+    let set = Arc::new(parse_set(json, "huge").unwrap());
+    Tape { name: "huge".into(), set, instrument, packets }
+}
+
+#[test]
+fn sums_saturate_with_a_flag_and_never_wrap() {
+    let tape = huge();
+    let want = Runtime.run(&tape).unwrap();
+    let last = &want[want.len() - frame_bytes(4)..];
+    let words = feature_kernel::frame::decode(last, tape.set.schema_hash(), 4).unwrap();
+    let frame = FrameRef::from_words(&words);
+    assert!(frame.header().quality.contains(QualityFlags::SATURATED));
+    assert_eq!(frame.values()[0].cast_signed(), i64::MAX, "depth");
+    assert_eq!(frame.values()[1].cast_signed(), i64::MAX, "cumulative flow");
+    let python = std::path::Path::new("python3");
+    let suts: [Box<dyn Sut>; 2] =
+        [Box::new(NaiveTwin::default()), Box::new(External::reference(python))];
+    for mut sut in suts {
+        let got = sut.run(&tape).unwrap();
+        let result = compare(&tape, sut.name(), Coverage::Frame, &want, &got);
+        assert!(result.is_equal(), "{:?}", result.first);
+    }
+}
