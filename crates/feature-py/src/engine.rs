@@ -9,14 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, ThreadId};
 
 use feature_runtime::{FeatureSet, FrameRef, Subscription};
-use market_model::{BookOp, FeedKind, Instrument, Packet, Sequencing};
+use market_model::{BookOp, Packet};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-use crate::convert::{decimal_text, feature_index, load_set_of, value_to_py};
+use crate::convert::{feature_index, load_set_of, value_to_py};
 use crate::errors::{config, failure, guarded, raise, unknown_symbol};
+use crate::instrument::instrument;
 use crate::levels::{Grid, parse_kind};
 use crate::view::FeatureView;
 
@@ -542,75 +543,4 @@ impl FeatureEngine {
         let taken = std::mem::take(&mut *held(&self.callbacks));
         drop(taken);
     }
-}
-
-/// An instrument from the settings of one symbol.
-fn instrument(name: &str, settings: &Bound<'_, PyAny>) -> PyResult<Instrument> {
-    let wrong = |what: &str| config(&format!("symbols[{name:?}]: {what}"));
-    let settings = PyDict::from_sequence(&settings.call_method0("items")?)?;
-    let take = |key: &str| -> PyResult<Option<Bound<'_, PyAny>>> {
-        let found = settings.get_item(key)?;
-        if found.is_some() {
-            settings.del_item(key)?;
-        }
-        Ok(found)
-    };
-    let size = |key: &str| -> PyResult<Option<String>> {
-        take(key)?.map(|given| decimal_text(&given, key)).transpose()
-    };
-    let number = |key: &str| -> PyResult<Option<i64>> {
-        take(key)?.map(|given| given.extract::<i64>()).transpose()
-    };
-    let (tick, lot) = (size("tick_size")?, size("lot_size")?);
-    let raw = [
-        number("price_scale")?,
-        number("tick_scaled")?,
-        number("qty_scale")?,
-        number("lot_scaled")?,
-    ];
-    let mut instrument = match (tick, lot, raw) {
-        (Some(tick), Some(lot), [None, None, None, None]) => Instrument::new(0, name, &tick, &lot)
-            .map_err(|error| raise(market_io::Error::from(error)))?,
-        (None, None, [Some(price_scale), Some(tick_scaled), Some(qty_scale), Some(lot_scaled)]) => {
-            let scale = |value: i64| {
-                let scale = u8::try_from(value).ok().filter(|s| *s <= market_model::MAX_SCALE);
-                scale.ok_or_else(|| wrong("a scale is 0 to 18"))
-            };
-            if tick_scaled < 1 || lot_scaled < 1 {
-                return Err(wrong("tick_scaled and lot_scaled are at least 1"));
-            }
-            let (price_scale, qty_scale) = (scale(price_scale)?, scale(qty_scale)?);
-            let base = Instrument::new(0, name, "1", "1")
-                .map_err(|error| raise(market_io::Error::from(error)))?;
-            Instrument { price_scale, qty_scale, tick_scaled, lot_scaled, ..base }
-        }
-        _ => {
-            let need = "give tick_size and lot_size, or price_scale, tick_scaled, qty_scale and lot_scaled";
-            return Err(wrong(need));
-        }
-    };
-    let text = |key: &str| -> PyResult<Option<String>> {
-        take(key)?.map(|given| given.extract::<String>()).transpose()
-    };
-    if let Some(venue) = text("venue")? {
-        instrument.venue = venue;
-    }
-    instrument.feed = match text("feed")?.as_deref() {
-        None | Some("delta") => FeedKind::Delta,
-        Some("snapshot") => FeedKind::Snapshot,
-        Some(_) => return Err(wrong("feed is delta or snapshot")),
-    };
-    instrument.sequencing = match text("sequencing")?.as_deref() {
-        None | Some("venue") => Sequencing::Venue,
-        Some("source_time") => Sequencing::SourceTime,
-        Some("arrival") => Sequencing::Arrival,
-        Some(_) => return Err(wrong("sequencing is venue, source_time or arrival")),
-    };
-    if let Some(given) = take("max_age_ns")? {
-        instrument.max_age_ns = given.extract()?;
-    }
-    if let Some(key) = settings.keys().iter().next() {
-        return Err(wrong(&format!("unknown setting {key}")));
-    }
-    Ok(instrument)
 }

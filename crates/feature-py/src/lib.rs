@@ -9,6 +9,7 @@ mod engine;
 mod errors;
 mod extract;
 mod frames;
+mod instrument;
 mod levels;
 mod registry;
 mod synthetic;

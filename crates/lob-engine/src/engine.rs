@@ -90,7 +90,7 @@ pub struct LobEngine {
     status: Status,
     pending: QualityFlags,
     epoch: u32,
-    epoch_moved: bool,
+    applied_in_epoch: bool,
     verified: bool,
     t_eff_ns: i64,
     last_ts_ns: [i64; 2],
@@ -112,7 +112,7 @@ impl LobEngine {
             status: Status::Empty,
             pending: QualityFlags::empty(),
             epoch: 0,
-            epoch_moved: false,
+            applied_in_epoch: false,
             verified: false,
             t_eff_ns: 0,
             last_ts_ns: [0; 2],
@@ -167,7 +167,7 @@ impl LobEngine {
         } else if book_step {
             self.book.apply(packet)?;
         }
-        let new_session = is_session && self.status != Status::Empty && !self.epoch_moved;
+        let new_session = is_session && self.applied_in_epoch;
         if new_session {
             self.start_epoch();
         }
@@ -178,7 +178,7 @@ impl LobEngine {
         if book_step {
             self.sequence.accept(packet, self.sequencing);
             self.status = Status::Live;
-            self.epoch_moved = false;
+            self.applied_in_epoch = true;
             self.verified |= packet.kind == PacketKind::Snapshot;
         }
         self.counters.applied += 1;
@@ -308,7 +308,6 @@ impl LobEngine {
     fn reset(&mut self) -> Outcome {
         self.book.clear();
         self.start_epoch();
-        self.epoch_moved = true;
         self.status = if self.feed == FeedKind::Delta && self.sequencing == Sequencing::Venue {
             Status::AwaitingSnapshot
         } else {
@@ -318,6 +317,7 @@ impl LobEngine {
     }
 
     fn start_epoch(&mut self) {
+        self.applied_in_epoch = false;
         self.epoch += 1;
         self.counters.resets += 1;
         self.pending |= QualityFlags::STATE_RESET;
@@ -393,7 +393,7 @@ impl LobEngine {
         out.u64(self.status as u64);
         out.u64(self.pending.bits().into());
         out.u64(self.epoch.into());
-        out.u64(self.epoch_moved.into());
+        out.u64(self.applied_in_epoch.into());
         out.u64(self.verified.into());
         out.i64(self.t_eff_ns);
         self.last_ts_ns.iter().for_each(|ts| out.i64(*ts));
@@ -436,7 +436,7 @@ impl LobEngine {
             .ok_or_else(|| from.invalid("pending", &pending))?;
         let epoch = from.u64()?;
         self.epoch = u32::try_from(epoch).map_err(|_| from.invalid("epoch", &epoch))?;
-        self.epoch_moved = from.bool("epoch_moved")?;
+        self.applied_in_epoch = from.bool("applied_in_epoch")?;
         self.verified = from.bool("verified")?;
         self.t_eff_ns = from.i64()?;
         self.last_ts_ns = [from.i64()?, from.i64()?];

@@ -9,8 +9,8 @@ use market_model::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// First event time of every tape, UTC ns.
-pub const START_NS: i64 = 1_700_000_000_000_000_000;
+/// Earliest event time of every tape, UTC ns: a midnight and a funding time.
+pub const START_NS: i64 = 1_700_006_400_000_000_000;
 
 /// What happens to one packet of a tape before it is handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ struct Step {
 
 fn levels(side: std::ops::Range<i64>, count: usize) -> impl Strategy<Value = Vec<Level>> {
     vec((side, 0..6_i64), 0..count).prop_map(|levels| {
-        levels.into_iter().map(|(price, qty)| Level::new(price, qty * qty)).collect()
+        levels.into_iter().map(|(price, qty)| Level::new(price, qty * (qty + 1) / 2)).collect()
     })
 }
 
