@@ -15,9 +15,11 @@ pub fn html(gate: &Gate) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <title>featureplane parity</title><style>{STYLE}</style></head><body>\n\
          <h1>Parity <span class=\"{class}\">{verdict}</span></h1>\n\
-         <p>{} tape(s), {events} events, {frames} frames through {} path(s) beside the runtime: \
+         <p>{} tape(s), {} events, {} frames through {} path(s) beside the runtime: \
          <b>{bits} differing bits</b>. Version {}.</p>\n",
         gate.cases.len(),
+        count(events),
+        count(frames),
         gate.paths.len(),
         escape(&gate.version),
     );
@@ -52,11 +54,11 @@ fn section(page: &mut String, case: &Case) {
         escape(&case.feature_set_id),
         case.features,
         case.schema_hash,
-        case.packets,
-        case.events,
-        case.frames,
+        count(case.packets),
+        count(case.events),
+        count(case.frames),
         escape(&quality),
-        case.frames,
+        count(case.frames),
         case.seconds.first().copied().unwrap_or_default(),
     );
     for (index, comparison) in case.comparisons.iter().enumerate() {
@@ -77,15 +79,27 @@ fn section(page: &mut String, case: &Case) {
             "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n {class}\">{}</td>\
              <td class=\"n\">{}</td><td class=\"n\">{:.2}</td><td>{first}</td></tr>",
             escape(&comparison.path),
-            comparison.other_frames,
-            comparison.differing_bits,
-            comparison.differing_frames,
+            count(comparison.other_frames),
+            count(comparison.differing_bits),
+            count(comparison.differing_frames),
             case.seconds.get(index + 1).copied().unwrap_or_default(),
         );
     }
     page.push_str("</table>\n");
 }
 
-pub(crate) fn escape(text: &str) -> String {
+/// A count with separators of thousands.
+fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|group| core::str::from_utf8(group).unwrap_or_default())
+        .collect();
+    groups.join(",")
+}
+
+fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

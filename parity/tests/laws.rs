@@ -1,4 +1,5 @@
 //! Laws that hold for every tape: relations between runs, not between implementations.
+#![allow(clippy::unwrap_used)] // Helpers of tests stand outside of test functions.
 
 use std::sync::Arc;
 

@@ -23,13 +23,15 @@ pub fn book(book: &mut Book, packets: &[Packet]) -> i64 {
 /// Book and `lob_shared_v1`, a frame per packet; the sum of the first value words.
 #[inline(never)]
 pub fn lob_shared(engine: &mut SymbolEngine, packets: &[Packet]) -> u64 {
-    frames(engine, packets)
+    frames::<0>(engine, packets)
 }
 
-/// Book and `core_v1`, a frame per packet.
+/// Book and `core_v1`, a frame per packet; the sum of the second value words.
+///
+/// Another word than [`lob_shared`], or the two would be folded into one function.
 #[inline(never)]
 pub fn core(engine: &mut SymbolEngine, packets: &[Packet]) -> u64 {
-    frames(engine, packets)
+    frames::<1>(engine, packets)
 }
 
 /// Book and `lob_shared_v1`, every level change a packet of its own; the sum and the frames.
@@ -53,10 +55,10 @@ pub fn lob_shared_every_event(engine: &mut SymbolEngine, packets: &[Packet]) -> 
 }
 
 #[inline(always)]
-fn frames(engine: &mut SymbolEngine, packets: &[Packet]) -> u64 {
+fn frames<const WORD: usize>(engine: &mut SymbolEngine, packets: &[Packet]) -> u64 {
     let mut sum = 0_u64;
     for packet in packets {
-        sum = sum.wrapping_add(engine.process(packet).map_or(0, |frame| frame.values()[0]));
+        sum = sum.wrapping_add(engine.process(packet).map_or(0, |frame| frame.values()[WORD]));
     }
     sum
 }

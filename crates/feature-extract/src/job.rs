@@ -172,11 +172,7 @@ fn describe_range(job: &Job) -> String {
 }
 
 /// The table's columns and metadata that says what made it.
-fn described(
-    job: &Job,
-    source: &dyn Source,
-    observer: &dyn Observer,
-) -> Result<TableSpec, Error> {
+fn described(job: &Job, source: &dyn Source, observer: &dyn Observer) -> Result<TableSpec, Error> {
     let mut spec = table_spec(&job.set, source.instrument());
     let mut inputs = Vec::new();
     for path in job.open.inputs.iter().chain(&job.open.initial_snapshot) {
@@ -197,10 +193,7 @@ fn described(
 }
 
 /// Size and BLAKE3 of a file; `None` when stopped.
-fn fingerprint(
-    path: &Path,
-    is_stopped: impl Fn() -> bool,
-) -> Result<Option<(u64, String)>, Error> {
+fn fingerprint(path: &Path, is_stopped: impl Fn() -> bool) -> Result<Option<(u64, String)>, Error> {
     let hash = || -> std::io::Result<_> {
         let mut hasher = blake3::Hasher::new();
         let mut file = std::fs::File::open(path)?;

@@ -151,9 +151,8 @@ fn flags_between_two_rows_are_joined_and_told_once() {
         bid(START + 2 * SECOND + 1, 7, 101, 4),
     ];
     let rows = hand(&tape, "step:1s");
-    let want = QualityFlags::CROSSED_BOOK
-        | QualityFlags::PARTIAL_FEATURES
-        | QualityFlags::DUPLICATE_INPUT;
+    let want =
+        QualityFlags::CROSSED_BOOK | QualityFlags::PARTIAL_FEATURES | QualityFlags::DUPLICATE_INPUT;
     assert_eq!(rows.iter().map(|row| row.flags).collect::<Vec<_>>(), [want.bits(), 0]);
     assert_eq!(rows[0].values[BEST_BID], Some(101));
 }
@@ -168,10 +167,8 @@ fn trade_or_step_puts_the_grid_rows_of_a_packet_first() {
         trade(START + 2 * SECOND + 7),
     ];
     let rows = hand(&tape, "trade-or-step:1s");
-    let found: Vec<_> = rows
-        .iter()
-        .map(|row| (row.ts_event - START, row.ts_recv.is_some(), row.seq))
-        .collect();
+    let found: Vec<_> =
+        rows.iter().map(|row| (row.ts_event - START, row.ts_recv.is_some(), row.seq)).collect();
     assert_eq!(
         found,
         [
@@ -207,11 +204,7 @@ fn a_reset_ends_the_grid_until_the_next_frame() {
 /// A first packet without any time must not start a grid in 1970, which would be a billion rows.
 #[test]
 fn the_grid_starts_when_a_time_is_known() {
-    let tape = [
-        snapshot(0, 1),
-        bid(START + 1, 2, 101, 1),
-        bid(START + SECOND + 1, 3, 101, 2),
-    ];
+    let tape = [snapshot(0, 1), bid(START + 1, 2, 101, 1), bid(START + SECOND + 1, 3, 101, 2)];
     let rows = hand(&tape, "step:1s");
     assert_eq!(rows.iter().map(|row| row.ts_event).collect::<Vec<_>>(), [START + SECOND]);
 }
@@ -266,8 +259,12 @@ fn a_range_gives_the_slice_of_the_whole_runs_rows() {
         ] {
             let part = feature_extract::Job { from_ns: from, to_ns: to, ..whole.clone() };
             let range = from.unwrap_or(i64::MIN)..to.unwrap_or(i64::MAX);
-            let want: Vec<_> =
-                all.iter().zip(&clocks).filter(|(_, c)| range.contains(c)).map(|(r, _)| r).collect();
+            let want: Vec<_> = all
+                .iter()
+                .zip(&clocks)
+                .filter(|(_, c)| range.contains(c))
+                .map(|(r, _)| r)
+                .collect();
             assert!(!want.is_empty() && want.len() < all.len(), "{emission}");
             let found = rows(&part);
             assert_eq!(found.iter().collect::<Vec<_>>(), want, "{emission} {range:?}");
@@ -287,7 +284,8 @@ fn emissions_and_durations_read_what_they_print() {
         assert_eq!(emission.to_string(), shown);
         assert_eq!(shown.parse::<Emission>().unwrap(), emission);
     }
-    for text in ["", "Packet", "step", "step:", "step:0s", "step:-1s", "step:1", "step:1.5s", "x:1s"]
+    for text in
+        ["", "Packet", "step", "step:", "step:0s", "step:-1s", "step:1", "step:1.5s", "x:1s"]
     {
         assert!(text.parse::<Emission>().is_err(), "{text}");
     }

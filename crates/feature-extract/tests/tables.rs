@@ -258,10 +258,8 @@ fn an_interrupted_job_leaves_nothing() {
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
     for ending in ["parquet", "arrow", "csv"] {
-        let job = to_file(
-            &job(&[&input], "core_v1", "packet"),
-            &out.join("x").with_extension(ending),
-        );
+        let job =
+            to_file(&job(&[&input], "core_v1", "packet"), &out.join("x").with_extension(ending));
         let calls = StopAt(u64::MAX, AtomicU64::new(0));
         run(&job, &calls).unwrap();
         std::fs::remove_file(out.join("x").with_extension(ending)).unwrap();
@@ -289,7 +287,8 @@ fn a_failed_job_leaves_the_destination_as_it_was() {
     std::fs::write(&out, "old").unwrap();
     let error = run(&to_file(&job, &out), &()).unwrap_err();
     assert!(matches!(error, Error::Output(SinkError::Exists { .. })), "before the input: {error}");
-    let options = SinkOptions { existing: market_io::sink::Existing::Replace, ..Default::default() };
+    let options =
+        SinkOptions { existing: market_io::sink::Existing::Replace, ..Default::default() };
     let replacing = Job { destination: Destination::File { path: out.clone(), options }, ..job };
     assert!(matches!(run(&replacing, &()), Err(Error::Input(_))));
     assert_eq!(std::fs::read(&out).unwrap(), b"old");

@@ -319,7 +319,11 @@ fn noise(seed: u64) -> Vec<Packet> {
             8 => next.push_level(BookOp::ClearBid, Level::new(99, 0)),
             9 => next.seq = seq.saturating_sub(2).max(1),
             10 => {
-                next.trades.push(Trade { price_ticks: 100, qty_lots: 1, aggressor: Aggressor::Buy })
+                next.trades.push(Trade {
+                    price_ticks: 100,
+                    qty_lots: 1,
+                    aggressor: Aggressor::Buy,
+                });
             }
             _ => {}
         }

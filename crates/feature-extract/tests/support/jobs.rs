@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Float64Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type,
-};
+use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, SchemaRef};
 use feature_extract::{Destination, FIXED_COLUMNS, Job, Output, run};
@@ -172,8 +170,7 @@ pub fn snapshot(ts_event_ns: i64, seq: u64) -> Packet {
 /// One bid level, following the packet with `seq - 1`.
 pub fn bid(ts_event_ns: i64, seq: u64, price_ticks: i64, qty_lots: i64) -> Packet {
     let ts_recv_ns = if ts_event_ns == 0 { 0 } else { ts_event_ns + 1_000 };
-    let mut packet =
-        Packet { ts_event_ns, ts_recv_ns, seq, first_seq: seq, ..Packet::default() };
+    let mut packet = Packet { ts_event_ns, ts_recv_ns, seq, first_seq: seq, ..Packet::default() };
     packet.push_level(BookOp::SetBid, Level::new(price_ticks, qty_lots));
     packet
 }
