@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # The parity gate over recorded files, or over the synthetic day when there are none.
-# Usage: parity.sh PYTHON DATA [PACKETS]
+# Usage: parity.sh PYTHON DATA
 set -euo pipefail
-python=$1 data=$2 packets=${3:-3000}
+python=$1 data=$2
 cargo build --quiet -p feature-cli
-shopt -s nullglob
-inputs=("$data"/binance/*.gz "$data"/hftbacktest/usdm*.npz)
-if ((${#inputs[@]} == 0)); then
-  echo "parity: no recorded data in $data; the synthetic day is used"
-  exec target/debug/featureplane demo --out target/parity-demo --minutes 2 --python "$python"
+command=target/debug/featureplane
+if [[ ! -d $data/binance ]]; then
+  echo "skipped: no recorded data in $data; the synthetic day is used"
+  exec "$command" demo --out target/parity-demo --minutes 2 --python "$python"
 fi
-exec target/debug/featureplane parity run --input "${inputs[@]}" --limit "$packets" \
-  --paths kernel,batch,python,reference --python "$python"
+b=$data/binance
+# Days of one connection are one stream.
+exec "$command" parity run --python "$python" --report target/parity.html \
+  --set core_v1 lob_shared_v1 parity/tests/every_column.json \
+  --input "$b/usdm_btcusdt_20240718.gz+$b/usdm_btcusdt_20240719.gz" "$b/usdm_btcusdt_20240808.gz" \
+  "$b/cm_btcusd_perp_20240808.gz" "$b/spot_btcusdt_20240808.gz+$b/spot_btcusdt_20240809.gz" \
+  "$data/hftbacktest/usdm_btcusdt_20240808.npz"

@@ -1,1 +1,285 @@
-fn main(){}
+//! `make bench`: one table of every figure, ours beside the peers, in one process.
+//!
+//! `table [--quick] [--csv PATH]`; `--work` is what runs under callgrind.
+
+use std::alloc::System;
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use feature_runtime::{SymbolEngine, built_in_set};
+use featureplane_benches::report::{Row, Target, print, write_csv};
+use featureplane_benches::tape::{Tape, recorded_gz, recorded_npz};
+use featureplane_benches::timing::{Arms, Times};
+use featureplane_benches::{arms, check, files, peers};
+use hftbacktest::depth::L2MarketDepth;
+use hftbacktest::types::Side;
+use instruction_gate::callgrind;
+use lob_engine::Book;
+use market_model::{Packet, PacketKind};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const FUNCTIONS: [&str; 9] = [
+    "arms::book_packets",
+    "arms::book_rows",
+    "arms::roi_vector",
+    "arms::hash_map",
+    "arms::b_tree",
+    "arms::std_trees",
+    "arms::lob_shared",
+    "arms::core",
+    "arms::lob_shared_every_event",
+];
+
+fn main() -> Result<()> {
+    let (mut rounds, mut csv) = (11, None);
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--work" => return work(),
+            "--quick" => rounds = 3,
+            "--csv" => csv = Some(PathBuf::from(args.next().context("--csv needs a path")?)),
+            other => bail!("unknown argument `{other}`; expected --quick or --csv PATH"),
+        }
+    }
+    let tape = Tape::load()?;
+    let title = format!(
+        "{}: {} level changes in {} packets",
+        tape.name,
+        tape.changes,
+        tape.packets.len()
+    );
+    println!("{title}");
+    check::books_agree(&tape)?;
+    println!("best bid and ask of all books are equal after every packet\n");
+    let mut rows = in_memory(&tape, rounds)?;
+    rows.extend(allocations(&tape)?);
+    rows.extend(from_files(&tape, rounds.min(7))?);
+    print(&rows);
+    if let Some(path) = csv {
+        write_csv(&path, &rows, &title)?;
+    }
+    Ok(())
+}
+
+fn engine(tape: &Tape, set: &str) -> Result<SymbolEngine> {
+    Ok(SymbolEngine::new(built_in_set(set)?.into(), tape.instrument.clone()))
+}
+
+fn reset(engine: &mut SymbolEngine) {
+    let packet = Packet { kind: PacketKind::Reset, ..Packet::default() };
+    assert!(engine.process(&packet).is_none(), "a reset gives no frame");
+}
+
+/// Every counted arm once, for callgrind; each after a first pass that warms it.
+fn work() -> Result<()> {
+    let tape = Tape::load()?;
+    black_box(arms::book_packets(&mut Book::new(5), &tape));
+    black_box(arms::book_rows(&mut Book::new(5), &mut Packet::default(), &tape));
+    black_box(arms::roi_vector(&mut peers::roi_vector(&tape), &tape));
+    black_box(arms::hash_map(&mut peers::hash_map(&tape), &tape));
+    black_box(arms::b_tree(&mut peers::b_tree(&tape), &tape));
+    black_box(arms::std_trees(&mut peers::StdTrees::default(), &tape));
+    black_box(arms::lob_shared(&mut engine(&tape, "lob_shared_v1")?, &tape.packets));
+    black_box(arms::core(&mut engine(&tape, "core_v1")?, &tape.packets));
+    let mut shared = engine(&tape, "lob_shared_v1")?;
+    black_box(arms::lob_shared_every_event(&mut shared, &tape.packets));
+    Ok(())
+}
+
+/// Instructions of each arm over the whole tape; empty without valgrind.
+fn counts() -> Result<BTreeMap<String, u64>> {
+    if !callgrind::is_installed() {
+        println!("SKIPPED instruction counts: valgrind is not installed\n");
+        return Ok(BTreeMap::new());
+    }
+    let folder = tempfile::tempdir()?;
+    callgrind::count(&std::env::current_exe()?, &["--work"], &FUNCTIONS, folder.path())
+}
+
+fn time(tape: &Tape, rounds: usize) -> Result<Times> {
+    let clear_book = |book: &mut Book| book.clear();
+    let mut set = Arms::default();
+    set.add("book", Book::new(5), clear_book, |book| arms::book_packets(book, tape));
+    set.add(
+        "rows",
+        (Book::new(5), Packet::default()),
+        |(book, _)| book.clear(),
+        |(book, packet)| arms::book_rows(book, packet, tape),
+    );
+    set.add("pass", (), |()| (), |()| arms::pass_rows(tape));
+    set.add(
+        "roi",
+        peers::roi_vector(tape),
+        |depth| depth.clear_depth(Side::None, 0.0),
+        |depth| arms::roi_vector(depth, tape),
+    );
+    set.add(
+        "hash",
+        peers::hash_map(tape),
+        |depth| depth.clear_depth(Side::None, 0.0),
+        |depth| arms::hash_map(depth, tape),
+    );
+    set.add(
+        "btree",
+        peers::b_tree(tape),
+        |depth| depth.clear_depth(Side::None, 0.0),
+        |depth| arms::b_tree(depth, tape),
+    );
+    set.add(
+        "std",
+        peers::StdTrees::default(),
+        peers::StdTrees::clear,
+        |trees| arms::std_trees(trees, tape),
+    );
+    set.add("shared", engine(tape, "lob_shared_v1")?, reset, |e| {
+        arms::lob_shared(e, &tape.packets)
+    });
+    set.add("core", engine(tape, "core_v1")?, reset, |e| arms::core(e, &tape.packets));
+    set.add("every", engine(tape, "lob_shared_v1")?, reset, |e| {
+        arms::lob_shared_every_event(e, &tape.packets)
+    });
+    Ok(set.time(rounds))
+}
+
+fn in_memory(tape: &Tape, rounds: usize) -> Result<Vec<Row>> {
+    let counts = counts()?;
+    let times = time(tape, rounds)?;
+    let changes = tape.changes as f64;
+    let per_change = |function: &str| {
+        counts.get(&format!("arms::{function}")).map(|count| *count as f64 / changes)
+    };
+    let ns = |arm: &str| times.seconds(arm) * 1e9 / changes;
+    let cost = |arm: &str, function: &str| {
+        let instructions = per_change(function).map_or("?".into(), |count| format!("{count:.1}"));
+        format!("{:.2} ns {instructions} ins", ns(arm))
+    };
+    let row = |figure, what: &str, ours: (&str, &str), peer: (&str, &str), value, target| Row {
+        figure,
+        what: what.into(),
+        ours: cost(ours.0, ours.1),
+        peer: cost(peer.0, peer.1),
+        value,
+        target,
+    };
+    let faster = |arm: &str, peer: &str| times.ratio(peer, arm);
+    let book = ("book", "book_packets");
+    let mut rows = vec![
+        row("Q1", "book vs ROIVector, full range", book, ("roi", "roi_vector"), faster("book", "roi"), Target::AtLeast(2.0, 3.0)),
+        row("Q1", "book vs HashMapMarketDepth", book, ("hash", "hash_map"), faster("book", "hash"), Target::AtLeast(8.0, 12.0)),
+        row("Q1", "book vs BTreeMarketDepth", book, ("btree", "b_tree"), faster("book", "btree"), Target::None),
+        row("Q2", "book vs std BTreeMap", book, ("std", "std_trees"), faster("book", "std"), Target::AtLeast(12.0, 20.0)),
+        row("Q3", "book from 64 B rows vs ROIVector", ("rows", "book_rows"), ("roi", "roi_vector"), faster("rows", "roi"), Target::AtLeast(1.25, 1.7)),
+        row("Q4", "book + lob_shared_v1 per packet / book", ("shared", "lob_shared"), book, times.ratio("shared", "book"), Target::AtMost(1.2, 1.08)),
+        row("Q5", "book + lob_shared_v1 every event / book", ("every", "lob_shared_every_event"), book, times.ratio("every", "book"), Target::AtMost(3.8, 2.2)),
+        row("P3", "book + core_v1 per packet / book", ("core", "core"), book, times.ratio("core", "book"), Target::AtMost(1.6, 1.6)),
+    ];
+    let instructions = |what: &str, ours: Option<f64>, gate, moonshot| {
+        ours.map(|ours| Row {
+            figure: "Q9",
+            what: what.into(),
+            ours: format!("{ours:.1} ins"),
+            peer: String::new(),
+            value: ours,
+            target: Target::AtMost(gate, moonshot),
+        })
+    };
+    let base = per_change("book_packets");
+    let added = |function: &str| Some(per_change(function)? - base?);
+    rows.extend(instructions("instructions per change: book", base, 40.0, 20.0));
+    rows.extend(instructions("added by lob_shared_v1 per packet", added("lob_shared"), 4.0, 2.0));
+    rows.extend(instructions("lob_shared_v1 every event", per_change("lob_shared_every_event"), 115.0, 65.0));
+    rows.push(Row {
+        figure: "Q10",
+        what: "book from 64 B rows / pass over them".into(),
+        ours: cost("rows", "book_rows"),
+        peer: format!("{:.2} ns", ns("pass")),
+        value: times.ratio("rows", "pass"),
+        target: Target::AtMost(2.3, 1.4),
+    });
+    Ok(rows)
+}
+
+/// Allocations of the loop when the same day comes a second time, later.
+fn allocations(tape: &Tape) -> Result<Vec<Row>> {
+    let later = tape.continued();
+    let mut rows = Vec::new();
+    for set in ["lob_shared_v1", "core_v1"] {
+        let mut engine = engine(tape, set)?;
+        black_box(arms::lob_shared(&mut engine, &tape.packets));
+        let region = Region::new(ALLOCATOR);
+        black_box(arms::lob_shared(&mut engine, &later));
+        let change = region.change();
+        let count = change.allocations + change.reallocations;
+        rows.push(Row {
+            figure: "Q11",
+            what: format!("allocations after warm-up, {set}"),
+            ours: count.to_string(),
+            peer: String::new(),
+            value: count as f64,
+            target: Target::AtMost(0.0, 0.0),
+        });
+    }
+    Ok(rows)
+}
+
+fn from_files(tape: &Tape, rounds: usize) -> Result<Vec<Row>> {
+    let (Some(npz), Some(gz)) = (recorded_npz(), recorded_gz()) else {
+        println!("SKIPPED Q17, Q19, P4: no recorded files\n");
+        return Ok(Vec::new());
+    };
+    let folder = tempfile::tempdir()?;
+    let mut stored = npz.clone();
+    stored.inputs = vec![files::stored_copy(&npz.inputs[0], folder.path())?];
+    let run = |open: &_, set| files::extract(open, set, folder.path());
+    let (first, second) = (run(&npz, "lob_shared_v1")?, run(&stored, "lob_shared_v1")?);
+    ensure!(first.summary.rows == second.summary.rows, "both archives hold the same rows");
+    let binance_changes = run(&gz, "lob_shared_v1")?.summary.events as f64;
+    let changes = tape.changes as f64;
+    let mut set = Arms::default();
+    set.add("npz", (), |()| (), |()| run(&npz, "lob_shared_v1").map(|o| o.summary.rows));
+    set.add("npz core", (), |()| (), |()| run(&npz, "core_v1").map(|o| o.summary.rows));
+    set.add("npz peer", (), |()| (), |()| files::peer_from_npz(&npz.inputs[0], tape));
+    set.add("stored", (), |()| (), |()| run(&stored, "lob_shared_v1").map(|o| o.summary.rows));
+    set.add("stored core", (), |()| (), |()| run(&stored, "core_v1").map(|o| o.summary.rows));
+    set.add("stored peer", (), |()| (), |()| files::peer_from_npz(&stored.inputs[0], tape));
+    set.add("gz", (), |()| (), |()| run(&gz, "lob_shared_v1").map(|o| o.summary.rows));
+    let times = set.time(rounds);
+    let speed = |arm: &str, changes: f64| changes / times.seconds(arm) / 1e6;
+    let row = |figure, what: &str, arm: &str, peer: &str, target| Row {
+        figure,
+        what: what.into(),
+        ours: format!("{:.1} M changes/s", speed(arm, changes)),
+        peer: format!("{:.1} M changes/s, book only", speed(peer, changes)),
+        value: speed(arm, changes),
+        target,
+    };
+    let beside = |what: &str, arm: &str, peer: &str| Row {
+        figure: "P4",
+        what: what.into(),
+        ours: String::new(),
+        peer: String::new(),
+        value: times.ratio(peer, arm),
+        target: Target::None,
+    };
+    Ok(vec![
+        row("Q17", "stored npz -> lob_shared_v1 -> Parquet, M/s", "stored", "stored peer", Target::AtLeast(50.0, 130.0)),
+        row("P4", "stored npz -> core_v1 -> Parquet, M/s", "stored core", "stored peer", Target::AtLeast(40.0, 80.0)),
+        row("P4", "deflated npz -> lob_shared_v1 -> Parquet, M/s", "npz", "npz peer", Target::None),
+        row("P4", "deflated npz -> core_v1 -> Parquet, M/s", "npz core", "npz peer", Target::None),
+        beside("stored: speed over hftbacktest load + ROIVector", "stored", "stored peer"),
+        beside("deflated: speed over hftbacktest load + ROIVector", "npz", "npz peer"),
+        Row {
+            figure: "Q19",
+            what: "Binance gz -> lob_shared_v1 -> Parquet, M/s".into(),
+            ours: format!("{:.1} M changes/s", speed("gz", binance_changes)),
+            peer: String::new(),
+            value: speed("gz", binance_changes),
+            target: Target::AtLeast(12.0, 20.0),
+        },
+    ])
+}

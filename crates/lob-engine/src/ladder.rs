@@ -31,6 +31,8 @@ struct Page {
     qty_lots: [i64; PAGE_LEVELS],
     occupied: [u64; PAGE_WORDS],
     live: u32,
+    /// Sum of the quantities: 512 of them below 2^53 fit, and whole pages of a band cost one addition.
+    sum_lots: i64,
     number: i64,
 }
 
@@ -118,8 +120,9 @@ impl Ladder {
         };
         let page = &mut self.pages[slot as usize];
         let cell = (key & (PAGE_LEVELS as i64 - 1)).cast_unsigned() as usize;
-        let was = u64::from(page.qty_lots[cell] != 0);
-        page.qty_lots[cell] = qty_lots;
+        let old_lots = core::mem::replace(&mut page.qty_lots[cell], qty_lots);
+        let was = u64::from(old_lots != 0);
+        page.sum_lots += qty_lots - old_lots;
         let (word, bit) = (cell >> 6, cell & 63);
         page.occupied[word] = (page.occupied[word] & !(1 << bit)) | (is << bit);
         // Branch-free: whether a level appears or vanishes is a coin toss on real feeds.
@@ -168,6 +171,7 @@ impl Ladder {
                 qty_lots: [0; PAGE_LEVELS],
                 occupied: [0; PAGE_WORDS],
                 live: 0,
+                sum_lots: 0,
                 number,
             });
             self.pages.len() - 1
@@ -297,7 +301,7 @@ impl Ladder {
                     *bits &= *bits - 1;
                 }
             }
-            page.live = 0;
+            (page.live, page.sum_lots) = (0, 0);
         }
         self.summary.fill(0);
         self.far.clear();
@@ -338,8 +342,10 @@ impl Ladder {
             let base = number << PAGE_BITS;
             let from = usize::try_from(low - base).unwrap_or(0);
             let to = usize::try_from(high - base).unwrap_or(0).min(PAGE_LEVELS - 1);
-            // 512 quantities below 2^53 fit an i64, and empty levels are 0: the loop vectorises.
-            sum += i128::from(page.qty_lots[from..=to].iter().sum::<i64>());
+            let is_whole = from == 0 && to == PAGE_LEVELS - 1;
+            // Empty levels are 0, so that the loop over a part needs no test and vectorises.
+            let part = || page.qty_lots[from..=to].iter().sum();
+            sum += i128::from(if is_whole { page.sum_lots } else { part() });
             let Some(below) = found.checked_sub(1) else { break };
             entry = below;
         }

@@ -1,0 +1,9 @@
+//! Arms of the performance table: ours and the peers, over one tape.
+
+pub mod arms;
+pub mod check;
+pub mod files;
+pub mod peers;
+pub mod report;
+pub mod tape;
+pub mod timing;
