@@ -119,7 +119,7 @@ impl Tape {
     }
 
     fn push(&mut self, packet: &Packet) -> Result<()> {
-        let mut own = packet.clone();
+        let mut own = Packet { levels: Vec::new(), run_ends: Vec::new(), ..packet.clone() };
         own.trades.clear();
         if packet.kind == PacketKind::Snapshot {
             self.rows.push(Event { ev: clear_flags(), ..empty_row(packet) });
@@ -130,9 +130,14 @@ impl Tape {
             EventKind::LevelSet
         };
         for (op, levels) in packet.runs() {
-            ensure!(matches!(op, BookOp::SetBid | BookOp::SetAsk), "the tape clears a side");
+            if !matches!(op, BookOp::SetBid | BookOp::SetAsk) {
+                // A snapshot replaces the book, so that clearing first says nothing more.
+                ensure!(packet.kind == PacketKind::Snapshot, "the tape clears a side");
+                continue;
+            }
             let is_bid = op == BookOp::SetBid;
             for level in levels {
+                own.push_level(op, *level);
                 self.rows.push(Event {
                     ev: if is_bid {
                         LOCAL_BID_DEPTH_EVENT | EXCH_BID_DEPTH_EVENT
@@ -158,6 +163,7 @@ impl Tape {
             }
             self.changes += levels.len() as u64;
         }
+        own.levels.shrink_to_fit();
         if let Some(last) = self.events.last_mut() {
             last.flags |= EventFlags::LAST_OF_PACKET.bits();
         }

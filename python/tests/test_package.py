@@ -88,7 +88,7 @@ def test_every_public_name_has_a_docstring() -> None:
 
 def test_the_registry_is_listed() -> None:
     assert [entry["id"] for entry in fp.feature_sets()] == list(_ids.FEATURE_SET_IDS)
-    columns = fp.features()
+    columns = fp.feature_columns()
     assert {entry["family"] for entry in columns} == set(_ids.FAMILY_IDS)
     for entry in columns:
         assert entry["dtype"] in {"i64", "f64", "u32"}

@@ -23,7 +23,7 @@ from featureplane.errors import (
 )
 from featureplane.frames import decode_frame, decode_frames, frame_dtype
 from featureplane.quality import QualityFlags
-from featureplane.registry import describe_set, feature_sets, features
+from featureplane.registry import describe_set, feature_columns, feature_sets
 from featureplane.synthetic import write_synthetic
 from featureplane.table import FeatureTable
 
@@ -46,8 +46,8 @@ __all__ = [
     "describe_set",
     "extract",
     "extract_to_file",
+    "feature_columns",
     "feature_sets",
-    "features",
     "frame_dtype",
     "replay",
     "write_synthetic",

@@ -21,12 +21,12 @@ def feature_sets() -> list[dict[str, Any]]:
     return _lib.built_in_sets()
 
 
-def features() -> list[dict[str, Any]]:
+def feature_columns() -> list[dict[str, Any]]:
     """Return every column of every family: type, scale, unit, warm-up, parameters, definition.
 
     Examples
     --------
-    >>> [entry["column"] for entry in features() if entry["family"] == "mid_spread"][:2]
+    >>> [entry["column"] for entry in feature_columns() if entry["family"] == "mid_spread"][:2]
     ['mid_price_x2', 'spread_scaled']
     """
     return _lib.families()
