@@ -8,7 +8,7 @@ use market_model::{BookView, Packet, Side};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::summary::quality_names;
+use crate::summary::{count_bits, quality_names};
 
 /// What an input holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,39 +74,10 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
     let instrument = source.instrument().clone();
     let mut engine = SymbolEngine::new(set.into(), instrument.clone());
     let mut packet = Packet::default();
-    let mut quality = [0_u64; 32];
-    let (mut packets, mut book_packets, mut level_changes, mut trades) = (0, 0, 0, 0);
-    let (mut largest_packet, mut span_ns, mut crossed_ns) = (0, [0, 0], 0);
-    let mut latencies = Vec::new();
-    let mut crossed_since = None;
+    let mut tally = Tally::default();
     while source.next_packet(&mut packet)? {
-        packets += 1;
-        book_packets += u64::from(packet.touches_book());
-        level_changes += packet.levels.len() as u64;
-        largest_packet = largest_packet.max(packet.levels.len() as u64);
-        trades += packet.trades.len() as u64;
-        if packet.ts_event_ns != 0 {
-            let first_ns = if span_ns[0] == 0 { packet.ts_event_ns } else { span_ns[0] };
-            span_ns = [first_ns, span_ns[1].max(packet.ts_event_ns)];
-            if packet.ts_recv_ns != 0 {
-                latencies.push(packet.ts_recv_ns - packet.ts_event_ns);
-            }
-        }
-        if let Some(frame) = engine.process(&packet) {
-            count_bits(&mut quality, frame.header().quality.bits());
-        }
-        let crossed = engine.book().shape() == BookShape::Crossed;
-        if crossed != crossed_since.is_some() {
-            match crossed_since.take() {
-                Some(since) => crossed_ns += engine.t_eff_ns() - since,
-                None => crossed_since = Some(engine.t_eff_ns()),
-            }
-        }
+        tally.take(&packet, &mut engine);
     }
-    crossed_ns += crossed_since.map_or(0, |since| engine.t_eff_ns() - since);
-    latencies.sort_unstable();
-    let pick = |index: usize| latencies.get(index).copied();
-    let latency_ns = [pick(0), pick(latencies.len() / 2), latencies.last().copied()];
     let stats = source.stats();
     let quote = |side| {
         let best = engine.book().best(side)?;
@@ -120,16 +91,16 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
         tick_size: decimal(instrument.tick_scaled, instrument.price_scale),
         lot_size: decimal(instrument.lot_scaled, instrument.qty_scale),
         records: stats.records,
-        packets,
-        book_packets,
-        level_changes,
-        largest_packet,
-        trades,
-        span_ns,
-        latency_ns: latency_ns.into_iter().flatten().collect(),
+        packets: tally.packets,
+        book_packets: tally.book_packets,
+        level_changes: tally.level_changes,
+        largest_packet: tally.largest_packet,
+        trades: tally.trades,
+        span_ns: tally.span_ns,
+        latency_ns: tally.latency_ns(),
         gaps: engine.counters().gaps,
-        crossed_ns,
-        quality: quality_names(&quality),
+        crossed_ns: tally.crossed_ns,
+        quality: quality_names(&tally.quality),
         rejected: stats.rejected,
         faults: stats.faults.iter().map(ToString::to_string).collect(),
         ignored: stats.ignored.clone(),
@@ -138,11 +109,56 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
     })
 }
 
-/// Counts each set bit at its index.
-fn count_bits(counts: &mut [u64; 32], mut bits: u32) {
-    while bits != 0 {
-        counts[bits.trailing_zeros() as usize] += 1;
-        bits &= bits - 1;
+/// Counts of one pass.
+#[derive(Default)]
+struct Tally {
+    packets: u64,
+    book_packets: u64,
+    level_changes: u64,
+    largest_packet: u64,
+    trades: u64,
+    span_ns: [i64; 2],
+    latencies_ns: Vec<i64>,
+    crossed_ns: i64,
+    crossed_since_ns: Option<i64>,
+    quality: [u64; 32],
+}
+
+impl Tally {
+    fn take(&mut self, packet: &Packet, engine: &mut SymbolEngine) {
+        let levels = packet.levels.len() as u64;
+        self.packets += 1;
+        self.book_packets += u64::from(packet.touches_book());
+        self.level_changes += levels;
+        self.largest_packet = self.largest_packet.max(levels);
+        self.trades += packet.trades.len() as u64;
+        if packet.ts_event_ns != 0 {
+            if self.span_ns[0] == 0 {
+                self.span_ns[0] = packet.ts_event_ns;
+            }
+            self.span_ns[1] = self.span_ns[1].max(packet.ts_event_ns);
+            if packet.ts_recv_ns != 0 {
+                self.latencies_ns.push(packet.ts_recv_ns - packet.ts_event_ns);
+            }
+        }
+        if let Some(frame) = engine.process(packet) {
+            count_bits(&mut self.quality, frame.header().quality);
+        }
+        let crossed = engine.book().shape() == BookShape::Crossed;
+        if crossed != self.crossed_since_ns.is_some() {
+            match self.crossed_since_ns.take() {
+                Some(since_ns) => self.crossed_ns += engine.t_eff_ns() - since_ns,
+                None => self.crossed_since_ns = Some(engine.t_eff_ns()),
+            }
+        }
+    }
+
+    /// Smallest, median and largest latency; empty when there is none.
+    fn latency_ns(&mut self) -> Vec<i64> {
+        self.latencies_ns.sort_unstable();
+        let all = &self.latencies_ns;
+        let picks = [all.first(), all.get(all.len() / 2), all.last()];
+        picks.into_iter().flatten().copied().collect()
     }
 }
 

@@ -5,6 +5,7 @@ use feature_runtime::SymbolEngine;
 use market_model::{Packet, PacketKind, QualityFlags};
 
 use crate::emission::Emission;
+use crate::summary::count_bits;
 use crate::table::FIXED_COLUMNS;
 
 /// Turns packets into rows of words, as [`market_io::sink::RowBatchBuilder`] takes them.
@@ -78,11 +79,7 @@ impl RowMaker {
         let header = frame.header();
         self.frames += 1;
         self.since_row |= header.quality;
-        let mut bits = header.quality.bits();
-        while bits != 0 {
-            self.quality_frames[bits.trailing_zeros() as usize] += 1;
-            bits &= bits - 1;
-        }
+        count_bits(&mut self.quality_frames, header.quality);
         let count = frame.feature_count();
         let ready = frame.warmup_ready_mask();
         self.last_ready = (0..count.div_ceil(64)).all(|word| {

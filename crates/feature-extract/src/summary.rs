@@ -50,6 +50,15 @@ pub struct Summary {
     pub events_per_s: f64,
 }
 
+/// Adds one to the count of every quality bit that is set.
+pub(crate) fn count_bits(counts: &mut [u64; 32], flags: QualityFlags) {
+    let mut bits = flags.bits();
+    while bits != 0 {
+        counts[bits.trailing_zeros() as usize] += 1;
+        bits &= bits - 1;
+    }
+}
+
 /// Names and counts of the quality bits that occurred.
 #[must_use]
 pub fn quality_names(counts: &[u64; 32]) -> BTreeMap<String, u64> {

@@ -7,7 +7,7 @@ from typing import Any
 from featureplane import _lib
 from featureplane._convert import Features, features_text
 
-__all__ = ["describe_set", "feature_sets", "features"]
+__all__ = ["describe_set", "feature_columns", "feature_sets"]
 
 
 def feature_sets() -> list[dict[str, Any]]:
