@@ -48,14 +48,18 @@ pub fn count(
     counts.collect()
 }
 
-/// The count of one function in the annotated text.
+/// The count of one function in the annotated text. There is a line for each file that was inlined
+/// into it; the longest one holds the whole.
 fn inclusive(text: &str, function: &str) -> Result<u64> {
     let path = format!("::{function} ");
-    let line = text.lines().find(|line| line.contains(&path));
-    let line = line.with_context(|| format!("callgrind saw no call of `{function}`"))?;
-    let digits: String =
-        line.trim_start().chars().take_while(|c| *c != ' ').filter(|c| *c != ',').collect();
-    digits.parse().with_context(|| format!("no count in `{line}`"))
+    let mut longest = None;
+    for line in text.lines().filter(|line| format!("{line} ").contains(&path)) {
+        let digits: String =
+            line.trim_start().chars().take_while(|c| *c != ' ').filter(|c| *c != ',').collect();
+        let count: u64 = digits.parse().with_context(|| format!("no count in `{line}`"))?;
+        longest = longest.max(Some(count));
+    }
+    longest.with_context(|| format!("callgrind saw no call of `{function}`"))
 }
 
 #[cfg(test)]
@@ -63,8 +67,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_is_found_by_the_end_of_the_path() {
-        let text = "1,234 (50.0%)  ???:gate::arms::book [/x/gate]\n99 ( 4.0%)  ???:gate::arms::book_x [/x]";
+    fn the_longest_line_of_a_function_counts() {
+        let text = "1,234 (50.0%)  arms.rs:gate::arms::book [/x/gate]\n\
+                    6 ( 0.1%)  num.rs:gate::arms::book\n\
+                    99 ( 4.0%)  arms.rs:gate::arms::book_x [/x/gate]";
         assert_eq!(inclusive(text, "arms::book").unwrap(), 1_234);
         assert_eq!(inclusive(text, "arms::book_x").unwrap(), 99);
         assert!(inclusive(text, "arms::other").is_err());

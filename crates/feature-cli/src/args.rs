@@ -66,7 +66,7 @@ pub(crate) struct Extract {
     /// packet, trade, step:1s or trade-or-step:1s.
     #[arg(long, default_value = "packet", value_name = "EMISSION")]
     pub(crate) emit: String,
-    /// First event time of a row: UTC ns or YYYY-MM-DDTHH:MM:SS.
+    /// Event time from which rows are written: UTC ns or YYYY-MM-DDTHH:MM:SS.
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<String>,
     /// Event time at which rows end, exclusive.

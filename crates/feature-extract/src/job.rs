@@ -278,17 +278,6 @@ impl Pass {
 
     fn summary(self, job: &Job, source: &dyn Source, rows: &RowMaker) -> Summary {
         let stats = source.stats();
-        let counters = rows.engine().counters();
-        let fates = [
-            ("applied", counters.applied),
-            ("duplicates", counters.duplicates),
-            ("duplicate_conflicts", counters.duplicate_conflicts),
-            ("late", counters.late),
-            ("gaps", counters.gaps),
-            ("awaiting_snapshot", counters.awaiting),
-            ("rejected", counters.rejected),
-            ("resets", counters.resets),
-        ];
         let mut rejected: Vec<String> = stats.faults.iter().map(ToString::to_string).collect();
         rejected.extend(self.refused);
         let name = |path: &PathBuf| path.display().to_string();
@@ -309,7 +298,12 @@ impl Pass {
             events: self.events,
             span_ns: self.span_ns,
             quality: quality_names(&rows.quality_frames),
-            packets_by_fate: fates.map(|(name, count)| (name.to_owned(), count)).into(),
+            packets_by_fate: rows
+                .engine()
+                .counters()
+                .named()
+                .map(|(name, count)| (name.to_owned(), count))
+                .into(),
             rejected,
             rejected_count: stats.rejected + self.refused_count,
             rounded: stats.rounded,

@@ -398,16 +398,7 @@ impl FeatureEngine {
         let engine = self.lock(py)?;
         let counters = engine.symbol(id).map_err(raise)?.counters();
         let dict = PyDict::new(py);
-        for (name, count) in [
-            ("applied", counters.applied),
-            ("duplicates", counters.duplicates),
-            ("duplicate_conflicts", counters.duplicate_conflicts),
-            ("late", counters.late),
-            ("gaps", counters.gaps),
-            ("awaiting_snapshot", counters.awaiting),
-            ("rejected", counters.rejected),
-            ("resets", counters.resets),
-        ] {
+        for (name, count) in counters.named() {
             dict.set_item(name, count)?;
         }
         Ok(dict)

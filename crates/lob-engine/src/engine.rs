@@ -71,6 +71,23 @@ pub struct Counters {
     pub resets: u64,
 }
 
+impl Counters {
+    /// Every count with its name in summaries.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 8] {
+        [
+            ("applied", self.applied),
+            ("duplicates", self.duplicates),
+            ("duplicate_conflicts", self.duplicate_conflicts),
+            ("late", self.late),
+            ("gaps", self.gaps),
+            ("awaiting_snapshot", self.awaiting),
+            ("rejected", self.rejected),
+            ("resets", self.resets),
+        ]
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Status {
@@ -399,19 +416,7 @@ impl LobEngine {
         self.last_ts_ns.iter().for_each(|ts| out.i64(*ts));
         out.opt_i64(self.crossed_since_ns);
         out.u64(self.crossed_packets);
-        let c = &self.counters;
-        for count in [
-            c.applied,
-            c.duplicates,
-            c.duplicate_conflicts,
-            c.late,
-            c.gaps,
-            c.awaiting,
-            c.rejected,
-            c.resets,
-        ] {
-            out.u64(count);
-        }
+        self.counters.named().iter().for_each(|(_, count)| out.u64(*count));
     }
 
     /// Replaces the whole state by one that [`LobEngine::save`] wrote.

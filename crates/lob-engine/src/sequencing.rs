@@ -1,11 +1,9 @@
 //! Is a book packet new, repeated, late, or is something missing before it? Rules D1, D2, D3, D6.
 
-use market_model::{FeedKind, Packet, Sequencing, StateError, StateReader, StateWriter};
-
-/// Late packets in a row after which a missed reset is the likely cause (rule D2).
-const LATE_LIMIT: u64 = 64;
-/// Source time that a run of late packets may span before the same conclusion (rule D2).
-const LATE_SPAN_NS: i64 = 5_000_000_000;
+use market_model::{
+    FeedKind, LATE_RUN_PACKETS, LATE_RUN_SPAN_NS, Packet, Sequencing, StateError, StateReader,
+    StateWriter,
+};
 
 /// Verdict on one book packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +46,9 @@ impl Sequence {
                 }
                 self.late_run += 1;
                 let span_ns = packet.ts_event_ns - self.late_since_ns;
-                Order::Late { hopeless: self.late_run >= LATE_LIMIT || span_ns >= LATE_SPAN_NS }
+                Order::Late {
+                    hopeless: self.late_run >= LATE_RUN_PACKETS || span_ns >= LATE_RUN_SPAN_NS,
+                }
             }
             Order::Duplicate { .. } => {
                 self.late_run = 0;

@@ -17,7 +17,9 @@ pub use book_view::{BookView, Level, Side};
 pub use decimal::{Decimal, DecimalError, MAX_SCALE, MAX_SCALED, POW10, parse_scaled};
 pub use event::{EventFlags, EventKind, MarketEvent};
 pub use instrument::{FeedKind, Instrument, InstrumentError, Sequencing};
-pub use packet::{Aggressor, BookOp, Packet, PacketKind, Run, Trade};
+pub use packet::{
+    Aggressor, BookOp, LATE_RUN_PACKETS, LATE_RUN_SPAN_NS, Packet, PacketKind, Run, Trade,
+};
 pub use quality::QualityFlags;
 pub use state::{StateError, StateReader, StateWriter};
 pub use time::{TimeUnitError, check_ns};

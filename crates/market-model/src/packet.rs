@@ -5,6 +5,12 @@
 
 use crate::book_view::Level;
 
+/// Late packets in a row after which a missed reset is the likely cause (rule D2).
+pub const LATE_RUN_PACKETS: u64 = 64;
+
+/// Source time that a run of late packets may span before the same conclusion (rule D2).
+pub const LATE_RUN_SPAN_NS: i64 = 5_000_000_000;
+
 /// What a packet means as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum PacketKind {

@@ -4,15 +4,11 @@
 //! numbers every update without holes; both give one question: does an update continue what is
 //! known up to some id.
 
-use market_model::{BookOp, Level, Packet};
+use market_model::{BookOp, LATE_RUN_PACKETS, LATE_RUN_SPAN_NS, Level, Packet};
 
 /// Levels that are kept while no snapshot has come: 16 MiB. The oldest updates go first.
 const MAX_HELD_LEVELS: usize = 1 << 20;
 const MAX_HELD_UPDATES: usize = 1 << 18;
-/// Late updates in a row, or their span of event time, after which the ids are taken to have
-/// started anew; the engine judges by the same numbers (rule D2).
-const MAX_LATE_RUN: u32 = 64;
-const MAX_LATE_SPAN_NS: i64 = 5_000_000_000;
 
 /// How the ids of a market chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +65,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Sync {
     chain: Chain,
     phase: Phase,
-    late_run: u32,
+    late_run: u64,
     late_since_ns: i64,
     held: Vec<Held>,
     levels: Vec<Level>,
@@ -137,7 +133,7 @@ impl Sync {
                 self.hold(ids, packet);
                 self.late_run += 1;
                 let span_ns = ids.ts_event_ns - self.late_since_ns;
-                if self.late_run >= MAX_LATE_RUN || span_ns >= MAX_LATE_SPAN_NS {
+                if self.late_run >= LATE_RUN_PACKETS || span_ns >= LATE_RUN_SPAN_NS {
                     self.phase = Phase::Waiting;
                     self.late_run = 0;
                 }
@@ -218,7 +214,7 @@ impl Sync {
         if let Some(before) = self.held.last() {
             if ids.last <= before.ids.last && self.phase == Phase::Waiting {
                 self.late_run += 1;
-                if self.late_run < MAX_LATE_RUN {
+                if self.late_run < LATE_RUN_PACKETS {
                     self.dropped += 1;
                     return;
                 }
