@@ -15,7 +15,25 @@ pub fn det_exp(x: f64) -> f64 {
 pub const fn float(x: i128) -> f64 {
     // The narrow conversion is one instruction; both round to nearest, ties to even.
     let narrow = x as i64;
-    if narrow as i128 == x { narrow as f64 } else { x as f64 }
+    if narrow as i128 == x { narrow as f64 } else { float_wide(x) }
+}
+
+/// Kept out of line, or the compiler finds the two conversions equal and keeps the wide one.
+#[cold]
+#[inline(never)]
+const fn float_wide(x: i128) -> f64 {
+    x as f64
+}
+
+/// A float rounded to the nearest integer, ties to even; `None` when it is 2^51 or more away from 0.
+#[inline]
+#[must_use]
+pub fn round_to_i64(x: f64) -> Option<i64> {
+    // Adding 1.5 * 2^52 leaves no room for a fraction, so that the addition itself rounds; the
+    // rounding instruction is not in the baseline of x86-64.
+    const SHIFT: f64 = 6_755_399_441_055_744.0;
+    const LIMIT: f64 = 2_251_799_813_685_248.0;
+    (x.abs() < LIMIT).then(|| ((x + SHIFT) - SHIFT) as i64)
 }
 
 /// `float(num) / float(den)`; `None` when `den` is 0.
@@ -43,7 +61,13 @@ pub fn pow10(k: u8) -> i128 {
 #[inline]
 #[must_use]
 pub const fn round_half_even(num: i128, den: i128) -> i128 {
-    let (quotient, remainder) = (num.div_euclid(den), num.rem_euclid(den));
+    let (narrow_num, narrow_den) = (num as i64, den as i64);
+    let is_narrow = narrow_num as i128 == num && narrow_den as i128 == den;
+    let (quotient, remainder) = if is_narrow {
+        (narrow_num.div_euclid(narrow_den) as i128, narrow_num.rem_euclid(narrow_den) as i128)
+    } else {
+        (num.div_euclid(den), num.rem_euclid(den))
+    };
     let twice = 2 * remainder;
     if twice > den || (twice == den && quotient & 1 == 1) { quotient + 1 } else { quotient }
 }
@@ -58,7 +82,7 @@ pub fn ppm(num: i128, den: i128) -> i64 {
     }
     let value = (float(num) * 1e6) / float(den);
     // |num| <= |den|, so the value is within +-1e6.
-    value.round_ties_even() as i64
+    round_to_i64(value).unwrap_or_default()
 }
 
 /// `floor(num / den)` for `den > 0`.

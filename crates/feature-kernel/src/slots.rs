@@ -17,9 +17,9 @@ impl Slots<'_> {
     #[inline]
     fn put(&mut self, slot: usize, word: u64) {
         let (index, bit) = (slot / 64, slot % 64);
-        self.changed[index] |= u64::from(self.values[slot] != word) << bit;
+        let old = core::mem::replace(&mut self.values[slot], word);
+        self.changed[index] |= u64::from(old != word) << bit;
         self.valid[index] |= 1 << bit;
-        self.values[slot] = word;
     }
 
     /// Writes a signed integer.

@@ -193,10 +193,17 @@ impl Book {
     }
 }
 
+const _: () = assert!((MAX_SCALED + 1).count_ones() == 1, "the range is a number of bits");
+
+#[inline]
 fn check_range(packet: &Packet) -> Result<(), Error> {
-    // One pass without branches: a bad level turns a bit on, and only then is it looked for.
-    let bad = packet.levels.iter().fold(false, |bad, level| bad | out_of_range(level));
-    if let Some(level) = packet.levels.iter().find(|level| bad && out_of_range(level)) {
+    // One pass without branches: a bad level turns on a bit above the largest number, by itself or
+    // by being below 1, and only then is it looked for.
+    let bits = packet.levels.iter().fold(0, |bits, level| {
+        bits | level.price_ticks | level.price_ticks.wrapping_sub(1) | level.qty_lots
+    });
+    let suspect = bits & !MAX_SCALED != 0;
+    if let Some(level) = packet.levels.iter().find(|level| suspect && out_of_range(level)) {
         return Err(Error::LevelOutOfRange {
             symbol_id: packet.symbol_id,
             price_ticks: level.price_ticks,

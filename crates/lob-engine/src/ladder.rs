@@ -97,41 +97,65 @@ impl Ladder {
     /// Sets levels, quantity 0 deletes. The whole run is of one side, so nothing branches on it.
     #[inline]
     pub(crate) fn set_run(&mut self, levels: &[Level]) {
-        if self.is_ask {
-            for level in levels {
-                self.set(-level.price_ticks, level.qty_lots);
-            }
-        } else {
-            for level in levels {
-                self.set(level.price_ticks, level.qty_lots);
-            }
+        if self.is_ask { self.set_all::<true>(levels) } else { self.set_all::<false>(levels) }
+    }
+
+    fn set(&mut self, key: i64, qty_lots: i64) {
+        self.set_all::<false>(&[Level { price_ticks: key, qty_lots }]);
+    }
+
+    /// Sets levels whose keys are their prices, negated on the ask side.
+    #[inline]
+    fn set_all<const NEGATED: bool>(&mut self, mut levels: &[Level]) {
+        loop {
+            levels = &levels[self.set_paged::<NEGATED>(levels)..];
+            let Some((level, rest)) = levels.split_first() else { return };
+            let key = if NEGATED { -level.price_ticks } else { level.price_ticks };
+            self.set_without_page(key, level.qty_lots);
+            levels = rest;
         }
     }
 
+    /// Sets levels up to the first one without a page; how many were set.
     #[inline]
-    fn set(&mut self, key: i64, qty_lots: i64) {
-        let is = u64::from(qty_lots != 0);
-        self.top_is_stale |= key >= self.top_floor;
-        self.best_bound = self.best_bound.max(if qty_lots != 0 { key } else { i64::MIN });
-        let entry = ((key >> PAGE_BITS) - self.first_page).cast_unsigned();
-        let slot = match self.directory.get(usize::try_from(entry).unwrap_or(usize::MAX)) {
-            Some(&slot) if slot != NO_PAGE => slot,
-            _ => return self.set_without_page(key, qty_lots),
-        };
-        let page = &mut self.pages[slot as usize];
-        let cell = (key & (PAGE_LEVELS as i64 - 1)).cast_unsigned() as usize;
-        let old_lots = core::mem::replace(&mut page.qty_lots[cell], qty_lots);
-        let was = u64::from(old_lots != 0);
-        page.sum_lots += qty_lots - old_lots;
-        let (word, bit) = (cell >> 6, cell & 63);
-        page.occupied[word] = (page.occupied[word] & !(1 << bit)) | (is << bit);
-        // Branch-free: whether a level appears or vanishes is a coin toss on real feeds.
-        page.live = page.live.wrapping_add((is as u32).wrapping_sub(was as u32));
-        self.near_levels = self.near_levels.wrapping_add(is).wrapping_sub(was);
-        self.unknown_deletes += (is | was) ^ 1;
-        let (word, bit) = ((entry >> 6) as usize, entry & 63);
-        self.summary[word] =
-            (self.summary[word] & !(1 << bit)) | (u64::from(page.live != 0) << bit);
+    fn set_paged<const NEGATED: bool>(&mut self, levels: &[Level]) -> usize {
+        // In locals, because a write to a page could otherwise be one to the fields of the ladder.
+        let (first_page, directory) = (self.first_page, self.directory.as_slice());
+        let pages = self.pages.as_mut_slice();
+        let (mut highest, mut appeared, mut unknown) = (i64::MIN, 0_u64, 0_u64);
+        let mut done = levels.len();
+        for (index, level) in levels.iter().enumerate() {
+            let key = if NEGATED { -level.price_ticks } else { level.price_ticks };
+            highest = highest.max(key);
+            let entry = ((key >> PAGE_BITS) - first_page).cast_unsigned();
+            let slot = directory.get(usize::try_from(entry).unwrap_or(usize::MAX));
+            // `NO_PAGE` is beyond the pages.
+            let Some(page) = slot.and_then(|slot| pages.get_mut(*slot as usize)) else {
+                done = index;
+                break;
+            };
+            let cell = (key & (PAGE_LEVELS as i64 - 1)).cast_unsigned() as usize;
+            let old_lots = core::mem::replace(&mut page.qty_lots[cell], level.qty_lots);
+            page.sum_lots += level.qty_lots - old_lots;
+            // Branch-free: whether a level appears or vanishes is a coin toss on real feeds.
+            let (is, was) = (u64::from(level.qty_lots != 0), u64::from(old_lots != 0));
+            page.occupied[cell >> 6] ^= (is ^ was) << (cell & 63);
+            appeared = appeared.wrapping_add(is).wrapping_sub(was);
+            unknown += (is | was) ^ 1;
+            let live_before = page.live;
+            page.live = live_before.wrapping_add((is as u32).wrapping_sub(was as u32));
+            if live_before == 0 || page.live == 0 {
+                let (word, bit) = ((entry >> 6) as usize, entry & 63);
+                let others = self.summary[word] & !(1 << bit);
+                self.summary[word] = others | (u64::from(page.live != 0) << bit);
+            }
+        }
+        self.near_levels = self.near_levels.wrapping_add(appeared);
+        self.unknown_deletes += unknown;
+        self.top_is_stale |= highest >= self.top_floor;
+        // A delete raises the bound as well: that is no harm, the top is then found anew.
+        self.best_bound = self.best_bound.max(highest);
+        done
     }
 
     /// A key without a page: gets one if the directory and the page budget allow, else the tree.

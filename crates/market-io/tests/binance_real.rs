@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use book::{Book, drain, gzip_lines, options, read, shared};
-use market_model::{Packet, PacketKind, parse_scaled};
+use lob_engine::{LobEngine, Outcome};
+use market_model::{BookView, Packet, PacketKind, Side, parse_scaled};
 
 type Quote = ((i64, i64), (i64, i64));
 
@@ -104,6 +105,7 @@ fn rebuilt_best_quotes_equal_the_recorded_ones() {
         assert_eq!(source.progress().0, source.progress().1);
 
         let quotes = quotes(&paths, instrument.price_scale, instrument.qty_scale);
+        let mut engine = LobEngine::new(&instrument, 1);
         let (mut book, mut last_seq, mut compared) = (Book::default(), 0, 0);
         let mut exceptions = Vec::new();
         for packet in packets.iter().filter(|packet| packet.touches_book()) {
@@ -111,6 +113,14 @@ fn rebuilt_best_quotes_equal_the_recorded_ones() {
             assert!(packet.prev_seq == 0 || packet.prev_seq == last_seq, "{}", packet.seq);
             assert!(packet.prev_seq != 0 || last_seq == 0 || packet.first_seq <= last_seq + 1);
             book.apply(packet);
+            // The engine's own book must agree with the sorted one at every packet, without a flag.
+            let outcome = engine.apply(packet).unwrap();
+            let Outcome::Applied(applied) = outcome else {
+                panic!("{outcome:?} at {}", packet.seq)
+            };
+            assert!(applied.flags.is_empty(), "{:?} at {}", applied.flags, packet.seq);
+            let best = [Side::Bid, Side::Ask].map(|side| engine.book().best(side));
+            assert_eq!(best.map(|l| l.map(|l| (l.price_ticks, l.qty_lots))), book.best());
             last_seq = packet.seq;
             let Some((u, quote)) = quotes.range(..=packet.seq).next_back() else { continue };
             compared += 1;

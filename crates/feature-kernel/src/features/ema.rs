@@ -7,7 +7,7 @@ use market_model::{BookView, StateError, StateReader, StateWriter};
 use super::l1_column;
 use crate::context::{Context, Units};
 use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
-use crate::numeric::det_exp;
+use crate::numeric::{det_exp, round_to_i64};
 use crate::registry::{Family, Wanted};
 use crate::set::Feature;
 use crate::slots::Slots;
@@ -141,7 +141,10 @@ impl Family for Ema {
             if let (false, Some(value)) = (input_stands, average.state) {
                 if average.rounded {
                     // Averages of integers stay within their range, up to rounding of the sum.
-                    slots.i128(average.slot, value.round_ties_even() as i128);
+                    match round_to_i64(value) {
+                        Some(rounded) => slots.i64(average.slot, rounded),
+                        None => slots.i128(average.slot, value.round_ties_even() as i128),
+                    }
                 } else {
                     slots.f64(average.slot, value);
                 }
