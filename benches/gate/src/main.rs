@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use feature_runtime::{SymbolEngine, built_in_set};
@@ -23,7 +23,17 @@ const ARMS: [(&str, &str); 4] = [
 const ALLOWED_PERCENT: f64 = 1.0;
 const ACCEPT: &str = "cargo run --release -p instruction-gate -- --accept";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let argument = std::env::args().nth(1);
     match argument.as_deref() {
         Some("--work") => work(),
@@ -37,16 +47,20 @@ fn main() -> Result<()> {
     }
 }
 
-/// What runs under valgrind: each arm once, after its state was built by the same tape.
+/// What runs under valgrind: each arm over the tape, after the same tape has warmed it.
 fn work() -> Result<()> {
-    let packets = tape::packets();
-    let changes = &packets[1..];
+    let first = tape::packets(0);
+    let second = tape::packets(tape::LENGTH_NS);
+    let (snapshot, changes) = second.split_first().context("the tape has packets")?;
     let mut book = Book::new(5);
-    book.apply(&packets[0])?;
+    first.iter().try_for_each(|packet| book.apply(packet))?;
+    book.replace(snapshot)?;
     black_box(arms::book(&mut book, black_box(changes)));
     let engine = |id| -> Result<SymbolEngine> {
         let mut engine = SymbolEngine::new(built_in_set(id)?.into(), tape::instrument());
-        engine.process(&packets[0]).context("the snapshot gives a frame")?;
+        for packet in first.iter().chain([snapshot]) {
+            engine.process(packet).context("every packet gives a frame")?;
+        }
         Ok(engine)
     };
     black_box(arms::lob_shared(&mut engine("lob_shared_v1")?, black_box(changes)));
@@ -74,7 +88,7 @@ fn compiler() -> Result<String> {
 }
 
 fn record(counts: &[(&str, u64)]) -> Result<()> {
-    let packets = tape::packets();
+    let packets = tape::packets(0);
     let changes: usize = packets[1..].iter().map(|packet| packet.levels.len()).sum();
     let mut text = format!(
         "# Instructions of each arm over the fixed tape of {} packets with {changes} level changes.\n\

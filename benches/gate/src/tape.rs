@@ -7,6 +7,8 @@ use market_model::{BookOp, FeedKind, Instrument, Level, Packet, PacketKind, Sequ
 
 /// Packets after the snapshot.
 pub const PACKETS: usize = 1_000;
+/// Longer than the tape, ns.
+pub const LENGTH_NS: i64 = 200_000_000_000;
 const SEED: u64 = 20_240_808;
 const START_TICKS: i64 = 618_000;
 const SNAPSHOT_LEVELS: i64 = 1_000;
@@ -43,12 +45,12 @@ pub fn instrument() -> Instrument {
     btc
 }
 
-/// The tape: a snapshot and [`PACKETS`] packets.
+/// The tape, told later by some time: a snapshot and [`PACKETS`] packets.
 #[must_use]
-pub fn packets() -> Vec<Packet> {
+pub fn packets(later_ns: i64) -> Vec<Packet> {
     let mut rng = Rng(SEED);
     let mut mid = START_TICKS;
-    let mut now_ns = 1_723_161_255_000_000_000;
+    let mut now_ns = 1_723_161_255_000_000_000 + later_ns;
     let mut packets = vec![packet(PacketKind::Snapshot, now_ns)];
     for op in [BookOp::SetBid, BookOp::SetAsk] {
         for level in 1..=SNAPSHOT_LEVELS {
@@ -99,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_tape_is_fixed_and_never_crosses() {
-        let (packets, again) = (packets(), packets());
+        let (packets, again) = (packets(0), packets(0));
         assert_eq!(packets, again);
         let changes: usize = packets.iter().map(|p| p.levels.len()).sum();
         let mut book = lob_engine::Book::new(5);
@@ -107,7 +109,8 @@ mod tests {
             book.apply(packet).unwrap();
             assert_eq!(book.shape(), lob_engine::BookShape::TwoSided);
         }
-        assert_eq!((packets.len(), changes), (PACKETS + 1, changes));
+        assert_eq!((packets.len(), changes), (PACKETS + 1, 56_362));
+        assert!(packets[PACKETS].ts_event_ns - packets[0].ts_event_ns < LENGTH_NS);
         assert!(book.levels(market_model::Side::Bid).len() > 1_000);
     }
 }

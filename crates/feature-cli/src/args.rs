@@ -189,7 +189,7 @@ pub(crate) struct Demo {
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
     /// Length of the synthetic recording in minutes.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 5)]
     pub(crate) minutes: u32,
     /// Python interpreter for the paths python and reference.
     #[arg(long, value_name = "FILE")]

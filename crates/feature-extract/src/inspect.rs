@@ -78,6 +78,9 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
     while source.next_packet(&mut packet)? {
         tally.take(&packet, &mut engine);
     }
+    // A book that is still crossed at the end was crossed until then.
+    let still_crossed_ns =
+        tally.crossed_since_ns.map_or(0, |since_ns| engine.t_eff_ns() - since_ns);
     let stats = source.stats();
     let quote = |side| {
         let best = engine.book().best(side)?;
@@ -99,7 +102,7 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
         span_ns: tally.span_ns,
         latency_ns: tally.latency_ns(),
         gaps: engine.counters().gaps,
-        crossed_ns: tally.crossed_ns,
+        crossed_ns: tally.crossed_ns + still_crossed_ns,
         quality: quality_names(&tally.quality),
         rejected: stats.rejected,
         faults: stats.faults.iter().map(ToString::to_string).collect(),

@@ -17,6 +17,8 @@ pub struct RowMaker {
     from_ns: i64,
     to_ns: i64,
     next_grid_ns: Option<i64>,
+    /// The last grid point that was closed: none is closed twice, not even in a new session.
+    last_grid_ns: i64,
     since_row: QualityFlags,
     last_ready: bool,
     words: Vec<u64>,
@@ -40,6 +42,7 @@ impl RowMaker {
             from_ns,
             to_ns,
             next_grid_ns: None,
+            last_grid_ns: i64::MIN,
             since_row: QualityFlags::empty(),
             last_ready: false,
             words: vec![0; columns],
@@ -117,7 +120,8 @@ impl RowMaker {
             && t_eff_ns != 0
             && (is_first || new_epoch || self.next_grid_ns.is_none())
         {
-            self.next_grid_ns = Some((t_eff_ns.div_euclid(step_ns) + 1) * step_ns);
+            let next_ns = (t_eff_ns.div_euclid(step_ns) + 1) * step_ns;
+            self.next_grid_ns = Some(next_ns.max(self.last_grid_ns.saturating_add(step_ns)));
         }
     }
 
@@ -125,6 +129,7 @@ impl RowMaker {
     fn close_grid(&mut self, clock_ns: i64, step_ns: i64, sink: &mut impl FnMut(&[u64], &[u64])) {
         while let Some(grid_ns) = self.next_grid_ns.filter(|grid_ns| *grid_ns <= clock_ns) {
             self.next_grid_ns = Some(grid_ns + step_ns);
+            self.last_grid_ns = grid_ns;
             let Some(header) = self.engine.frame().map(|frame| frame.header()) else { return };
             let flags = header.quality | self.since_row;
             self.since_row = QualityFlags::empty();

@@ -31,9 +31,20 @@ impl Slots<'_> {
     /// Writes a wide integer, clamped to 64 bits; clamping is flagged on the frame.
     #[inline]
     pub(crate) fn i128(&mut self, slot: usize, value: i128) {
-        let clamped = value.clamp(i64::MIN.into(), i64::MAX.into());
-        self.saturated |= clamped != value;
-        self.put(slot, (clamped as i64).cast_unsigned());
+        let narrow = value as i64;
+        if i128::from(narrow) == value {
+            self.put(slot, narrow.cast_unsigned());
+        } else {
+            self.clamped(slot, value);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn clamped(&mut self, slot: usize, value: i128) {
+        self.saturated = true;
+        let limit = if value < 0 { i64::MIN } else { i64::MAX };
+        self.put(slot, limit.cast_unsigned());
     }
 
     /// Writes a small unsigned integer.

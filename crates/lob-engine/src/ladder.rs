@@ -31,9 +31,29 @@ struct Page {
     qty_lots: [i64; PAGE_LEVELS],
     occupied: [u64; PAGE_WORDS],
     live: u32,
-    /// Sum of the quantities: 512 of them below 2^53 fit, and whole pages of a band cost one addition.
-    sum_lots: i64,
+    /// Sums of 64 neighbouring quantities: a band adds those, and levels only at its two ends. All
+    /// 512 quantities of a page, each below 2^53, fit.
+    word_lots: [i64; PAGE_WORDS],
     number: i64,
+}
+
+impl Page {
+    /// Sum of lots of the cells `from..=to`. Empty levels are 0, so that no loop has a test.
+    #[inline]
+    fn sum_lots(&self, from: usize, to: usize) -> i64 {
+        let cells = |from: usize, to: usize| self.qty_lots[from..=to].iter().sum::<i64>();
+        let (first, last) = (from >> 6, to >> 6);
+        if first == last {
+            return if from & 63 == 0 && to & 63 == 63 {
+                self.word_lots[first]
+            } else {
+                cells(from, to)
+            };
+        }
+        let head = if from & 63 == 0 { self.word_lots[first] } else { cells(from, from | 63) };
+        let tail = if to & 63 == 63 { self.word_lots[last] } else { cells(to & !63, to) };
+        head + self.word_lots[first + 1..last].iter().sum::<i64>() + tail
+    }
 }
 
 /// One side of the book; see the module documentation.
@@ -136,7 +156,7 @@ impl Ladder {
             };
             let cell = (key & (PAGE_LEVELS as i64 - 1)).cast_unsigned() as usize;
             let old_lots = core::mem::replace(&mut page.qty_lots[cell], level.qty_lots);
-            page.sum_lots += level.qty_lots - old_lots;
+            page.word_lots[cell >> 6] += level.qty_lots - old_lots;
             // Branch-free: whether a level appears or vanishes is a coin toss on real feeds.
             let (is, was) = (u64::from(level.qty_lots != 0), u64::from(old_lots != 0));
             page.occupied[cell >> 6] ^= (is ^ was) << (cell & 63);
@@ -195,7 +215,7 @@ impl Ladder {
                 qty_lots: [0; PAGE_LEVELS],
                 occupied: [0; PAGE_WORDS],
                 live: 0,
-                sum_lots: 0,
+                word_lots: [0; PAGE_WORDS],
                 number,
             });
             self.pages.len() - 1
@@ -325,7 +345,7 @@ impl Ladder {
                     *bits &= *bits - 1;
                 }
             }
-            (page.live, page.sum_lots) = (0, 0);
+            (page.live, page.word_lots) = (0, [0; PAGE_WORDS]);
         }
         self.summary.fill(0);
         self.far.clear();
@@ -366,10 +386,7 @@ impl Ladder {
             let base = number << PAGE_BITS;
             let from = usize::try_from(low - base).unwrap_or(0);
             let to = usize::try_from(high - base).unwrap_or(0).min(PAGE_LEVELS - 1);
-            let is_whole = from == 0 && to == PAGE_LEVELS - 1;
-            // Empty levels are 0, so that the loop over a part needs no test and vectorises.
-            let part = || page.qty_lots[from..=to].iter().sum();
-            sum += i128::from(if is_whole { page.sum_lots } else { part() });
+            sum += i128::from(page.sum_lots(from, to));
             let Some(below) = found.checked_sub(1) else { break };
             entry = below;
         }

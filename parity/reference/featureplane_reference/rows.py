@@ -57,6 +57,7 @@ class RowWriter:
         self.sink = sink
         self.mode, self.step_ns = parse_emission(emission)
         self.flags_since_row = 0
+        self.last_grid: int | None = None  # no grid point is closed twice
         self.next_grid: int | None = None  # None while the epoch has no frame
         engine.listener = self
 
@@ -67,6 +68,7 @@ class RowWriter:
             assert frame is not None
             words = self.engine.sample(self.next_grid)
             self._write(self.next_grid, None, frame, words)
+            self.last_grid = self.next_grid
             self.next_grid += self.step_ns
 
     def on_frame(self, frame: Frame, has_trades: bool, is_gap_frame: bool) -> None:
@@ -74,6 +76,8 @@ class RowWriter:
         self.flags_since_row |= frame.quality_flags
         if self.next_grid is None and self.step_ns:
             self.next_grid = ((self.engine.t_eff or 0) // self.step_ns + 1) * self.step_ns
+            if self.last_grid is not None:
+                self.next_grid = max(self.next_grid, self.last_grid + self.step_ns)
         of_trade = self.mode in ("trade", "trade-or-step") and has_trades and not is_gap_frame
         if self.mode == "packet" or of_trade:
             words = [word if frame.valid_mask >> i & 1 else None for i, word in enumerate(frame.words)]
