@@ -16,7 +16,9 @@ use market_io::synthetic::SyntheticConfig;
 const INPUT: &str = "FEATUREPLANE_TEST_INPUT";
 const OUTPUT: &str = "FEATUREPLANE_TEST_OUTPUT";
 
-const MOST_KIB: u64 = 16 * 1024;
+/// KiB by which a long input may raise the peak: buffers that grow late, and for Parquet the pages of
+/// one row group, which is flushed at 48 MiB.
+const MOST_KIB: [(&str, u64); 2] = [("csv", 16 << 10), ("parquet", 64 << 10)];
 
 /// Peak memory of this process so far, KiB.
 fn peak_kib() -> u64 {
@@ -60,13 +62,12 @@ fn a_long_input_needs_no_more_memory() {
             ..SyntheticConfig::default()
         };
         let input = recording(folder.path(), name, &config);
-        let endings = ["csv", "parquet"];
-        found.push(endings.map(|ending| measure(&input, &input.with_extension(ending))));
+        found.push(MOST_KIB.map(|(ending, _)| measure(&input, &input.with_extension(ending))));
     }
-    for (index, ending) in ["csv", "parquet"].into_iter().enumerate() {
+    for (index, (ending, most_kib)) in MOST_KIB.into_iter().enumerate() {
         let [(short_kib, short_rows), (long_kib, long_rows)] = [found[0][index], found[1][index]];
         println!("{ending}: {short_kib} KiB for {short_rows} rows, {long_kib} KiB for {long_rows}");
         assert!(long_rows > 15 * short_rows, "{long_rows}");
-        assert!(long_kib < short_kib + MOST_KIB, "{ending}: {short_kib} KiB, then {long_kib} KiB");
+        assert!(long_kib < short_kib + most_kib, "{ending}: {short_kib} KiB, then {long_kib} KiB");
     }
 }
