@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 SOURCES = $(shell find crates parity/src specs/sets -name '*.rs' -o -name '*.toml' -o -name '*.json') Cargo.lock python/pyproject.toml
 # cargo-nextest when it is there; documentation tests run in `doc` either way.
-RUST_TESTS := $(if $(shell cargo nextest --version 2>/dev/null),nextest run,test --lib --bins --tests)
+RUST_TESTS := $(if $(shell cargo nextest --version 2>/dev/null),nextest run --no-fail-fast,test --no-fail-fast --lib --bins --tests)
 
 .PHONY: help demo test check quick bench parity clean fmt gen tidy lint rust doc python types deny golden
 .DEFAULT_GOAL := help
