@@ -85,11 +85,8 @@ pub fn std_trees(trees: &mut StdTrees, tape: &Tape) -> i64 {
 /// One packet into our book.
 #[inline(always)]
 pub(crate) fn apply(book: &mut Book, packet: &Packet) {
-    let done = if packet.kind == PacketKind::Snapshot {
-        book.replace(packet)
-    } else {
-        book.apply(packet)
-    };
+    let done =
+        if packet.kind == PacketKind::Snapshot { book.replace(packet) } else { book.apply(packet) };
     done.expect("the tape has no refused packets");
 }
 

@@ -9,7 +9,9 @@ use feature_extract::{Destination, Emission, Job, Output};
 use feature_runtime::built_in_set;
 use hftbacktest::backtest::data::read_npz_file;
 use hftbacktest::depth::MarketDepth;
-use hftbacktest::types::{DEPTH_CLEAR_EVENT, DEPTH_EVENT, DEPTH_SNAPSHOT_EVENT, Event, LOCAL_EVENT};
+use hftbacktest::types::{
+    DEPTH_CLEAR_EVENT, DEPTH_EVENT, DEPTH_SNAPSHOT_EVENT, Event, LOCAL_EVENT,
+};
 use market_io::OpenOptions;
 use market_io::sink::{Existing, SinkOptions};
 use zip::write::SimpleFileOptions;
@@ -49,8 +51,8 @@ pub fn peer_from_npz(path: &Path, tape: &Tape) -> Result<(i64, i64)> {
     let mut depth = peers::roi_vector(tape);
     for index in 0..data.len() {
         let row = &data[index];
-        let is_book = [DEPTH_EVENT, DEPTH_CLEAR_EVENT, DEPTH_SNAPSHOT_EVENT]
-            .contains(&(row.ev & 0xFF));
+        let is_book =
+            [DEPTH_EVENT, DEPTH_CLEAR_EVENT, DEPTH_SNAPSHOT_EVENT].contains(&(row.ev & 0xFF));
         if is_book && row.ev & LOCAL_EVENT == LOCAL_EVENT {
             apply_row(&mut depth, row);
         }

@@ -36,12 +36,16 @@ pub struct Row {
 impl Row {
     fn cells(&self) -> [String; 8] {
         let (gate, moonshot, met) = match self.target {
-            Target::AtLeast(gate, moon) => {
-                (format!(">= {gate}"), format!(">= {moon}"), word(self.value >= gate, self.value >= moon))
-            }
-            Target::AtMost(gate, moon) => {
-                (format!("<= {gate}"), format!("<= {moon}"), word(self.value <= gate, self.value <= moon))
-            }
+            Target::AtLeast(gate, moon) => (
+                format!(">= {gate}"),
+                format!(">= {moon}"),
+                word(self.value >= gate, self.value >= moon),
+            ),
+            Target::AtMost(gate, moon) => (
+                format!("<= {gate}"),
+                format!("<= {moon}"),
+                word(self.value <= gate, self.value <= moon),
+            ),
             Target::None => (String::new(), String::new(), "-"),
         };
         [

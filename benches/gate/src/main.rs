@@ -38,7 +38,9 @@ fn run() -> Result<()> {
     match argument.as_deref() {
         Some("--work") => work(),
         None | Some("--accept") if !callgrind::is_installed() => {
-            println!("SKIPPED instruction gate: valgrind is not installed (apt-get install valgrind)");
+            println!(
+                "SKIPPED instruction gate: valgrind is not installed (apt-get install valgrind)"
+            );
             Ok(())
         }
         None => compare(&measure()?),
@@ -98,7 +100,11 @@ fn record(counts: &[(&str, u64)]) -> Result<()> {
         compiler()?
     );
     for (name, count) in counts {
-        writeln!(text, "{name} = {count} # {:.1} per level change", *count as f64 / changes as f64)?;
+        writeln!(
+            text,
+            "{name} = {count} # {:.1} per level change",
+            *count as f64 / changes as f64
+        )?;
     }
     std::fs::write(recorded_path(), &text)?;
     print!("{text}");
@@ -117,10 +123,10 @@ fn compare(counts: &[(&str, u64)]) -> Result<()> {
     let mut moved = Vec::new();
     for (name, count) in counts {
         let want = table.get(*name).and_then(toml::Value::as_integer);
-        let want = want.with_context(|| format!("no recorded count of `{name}`"))? as f64;
-        let percent = (*count as f64 / want - 1.0) * 100.0;
+        let want = want.with_context(|| format!("no recorded count of `{name}`"))?;
+        let percent = percent(*count, want);
         println!("{name:<26} {count:>12} recorded {want:>12} {percent:+.2} %");
-        if percent.abs() > ALLOWED_PERCENT {
+        if has_moved(percent) {
             moved.push(format!("{name} {percent:+.2} %"));
         }
     }
@@ -132,4 +138,24 @@ fn compare(counts: &[(&str, u64)]) -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn percent(count: u64, recorded: i64) -> f64 {
+    (count as f64 / recorded as f64 - 1.0) * 100.0
+}
+
+/// Up or down: a gain that is not recorded would hide the next loss.
+fn has_moved(percent: f64) -> bool {
+    percent.abs() > ALLOWED_PERCENT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_planted_slowdown_and_a_gain_that_is_not_recorded_fail() {
+        assert!(has_moved(percent(10_111, 10_000)) && has_moved(percent(9_889, 10_000)));
+        assert!(!has_moved(percent(10_090, 10_000)) && !has_moved(percent(9_910, 10_000)));
+    }
 }

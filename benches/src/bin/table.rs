@@ -47,12 +47,8 @@ fn main() -> Result<()> {
         }
     }
     let tape = Tape::load()?;
-    let title = format!(
-        "{}: {} level changes in {} packets",
-        tape.name,
-        tape.changes,
-        tape.packets.len()
-    );
+    let title =
+        format!("{}: {} level changes in {} packets", tape.name, tape.changes, tape.packets.len());
     println!("{title}");
     check::books_agree(&tape)?;
     println!("best bid and ask of all books are equal after every packet\n");
@@ -130,12 +126,9 @@ fn time(tape: &Tape, rounds: usize) -> Result<Times> {
         |depth| depth.clear_depth(Side::None, 0.0),
         |depth| arms::b_tree(depth, tape),
     );
-    set.add(
-        "std",
-        peers::StdTrees::default(),
-        peers::StdTrees::clear,
-        |trees| arms::std_trees(trees, tape),
-    );
+    set.add("std", peers::StdTrees::default(), peers::StdTrees::clear, |trees| {
+        arms::std_trees(trees, tape)
+    });
     set.add("shared", engine(tape, "lob_shared_v1")?, reset, |e| {
         arms::lob_shared(e, &tape.packets)
     });
@@ -169,14 +162,70 @@ fn in_memory(tape: &Tape, rounds: usize) -> Result<Vec<Row>> {
     let faster = |arm: &str, peer: &str| times.ratio(peer, arm);
     let book = ("book", "book_packets");
     let mut rows = vec![
-        row("Q1", "book vs ROIVector, full range", book, ("roi", "roi_vector"), faster("book", "roi"), Target::AtLeast(2.0, 3.0)),
-        row("Q1", "book vs HashMapMarketDepth", book, ("hash", "hash_map"), faster("book", "hash"), Target::AtLeast(8.0, 12.0)),
-        row("Q1", "book vs BTreeMarketDepth", book, ("btree", "b_tree"), faster("book", "btree"), Target::None),
-        row("Q2", "book vs std BTreeMap", book, ("std", "std_trees"), faster("book", "std"), Target::AtLeast(12.0, 20.0)),
-        row("Q3", "book from 64 B rows vs ROIVector", ("rows", "book_rows"), ("roi", "roi_vector"), faster("rows", "roi"), Target::AtLeast(1.25, 1.7)),
-        row("Q4", "book + lob_shared_v1 per packet / book", ("shared", "lob_shared"), book, times.ratio("shared", "book"), Target::AtMost(1.2, 1.08)),
-        row("Q5", "book + lob_shared_v1 every event / book", ("every", "lob_shared_every_event"), book, times.ratio("every", "book"), Target::AtMost(3.8, 2.2)),
-        row("P3", "book + core_v1 per packet / book", ("core", "core"), book, times.ratio("core", "book"), Target::AtMost(1.6, 1.6)),
+        row(
+            "Q1",
+            "book vs ROIVector, full range",
+            book,
+            ("roi", "roi_vector"),
+            faster("book", "roi"),
+            Target::AtLeast(2.0, 3.0),
+        ),
+        row(
+            "Q1",
+            "book vs HashMapMarketDepth",
+            book,
+            ("hash", "hash_map"),
+            faster("book", "hash"),
+            Target::AtLeast(8.0, 12.0),
+        ),
+        row(
+            "Q1",
+            "book vs BTreeMarketDepth",
+            book,
+            ("btree", "b_tree"),
+            faster("book", "btree"),
+            Target::None,
+        ),
+        row(
+            "Q2",
+            "book vs std BTreeMap",
+            book,
+            ("std", "std_trees"),
+            faster("book", "std"),
+            Target::AtLeast(12.0, 20.0),
+        ),
+        row(
+            "Q3",
+            "book from 64 B rows vs ROIVector",
+            ("rows", "book_rows"),
+            ("roi", "roi_vector"),
+            faster("rows", "roi"),
+            Target::AtLeast(1.25, 1.7),
+        ),
+        row(
+            "Q4",
+            "book + lob_shared_v1 per packet / book",
+            ("shared", "lob_shared"),
+            book,
+            times.ratio("shared", "book"),
+            Target::AtMost(1.2, 1.08),
+        ),
+        row(
+            "Q5",
+            "book + lob_shared_v1 every event / book",
+            ("every", "lob_shared_every_event"),
+            book,
+            times.ratio("every", "book"),
+            Target::AtMost(3.8, 2.2),
+        ),
+        row(
+            "P3",
+            "book + core_v1 per packet / book",
+            ("core", "core"),
+            book,
+            times.ratio("core", "book"),
+            Target::AtMost(1.6, 1.6),
+        ),
     ];
     let instructions = |what: &str, ours: Option<f64>, gate, moonshot| {
         ours.map(|ours| Row {
@@ -192,7 +241,12 @@ fn in_memory(tape: &Tape, rounds: usize) -> Result<Vec<Row>> {
     let added = |function: &str| Some(per_change(function)? - base?);
     rows.extend(instructions("instructions per change: book", base, 40.0, 20.0));
     rows.extend(instructions("added by lob_shared_v1 per packet", added("lob_shared"), 4.0, 2.0));
-    rows.extend(instructions("lob_shared_v1 every event", per_change("lob_shared_every_event"), 115.0, 65.0));
+    rows.extend(instructions(
+        "lob_shared_v1 every event",
+        per_change("lob_shared_every_event"),
+        115.0,
+        65.0,
+    ));
     rows.push(Row {
         figure: "Q10",
         what: "book from 64 B rows / pass over them".into(),
@@ -267,8 +321,20 @@ fn from_files(tape: &Tape, rounds: usize) -> Result<Vec<Row>> {
         target: Target::None,
     };
     Ok(vec![
-        row("Q17", "stored npz -> lob_shared_v1 -> Parquet, M/s", "stored", "stored peer", Target::AtLeast(50.0, 130.0)),
-        row("P4", "stored npz -> core_v1 -> Parquet, M/s", "stored core", "stored peer", Target::AtLeast(40.0, 80.0)),
+        row(
+            "Q17",
+            "stored npz -> lob_shared_v1 -> Parquet, M/s",
+            "stored",
+            "stored peer",
+            Target::AtLeast(50.0, 130.0),
+        ),
+        row(
+            "P4",
+            "stored npz -> core_v1 -> Parquet, M/s",
+            "stored core",
+            "stored peer",
+            Target::AtLeast(40.0, 80.0),
+        ),
         row("P4", "deflated npz -> lob_shared_v1 -> Parquet, M/s", "npz", "npz peer", Target::None),
         row("P4", "deflated npz -> core_v1 -> Parquet, M/s", "npz core", "npz peer", Target::None),
         beside("stored: speed over hftbacktest load + ROIVector", "stored", "stored peer"),

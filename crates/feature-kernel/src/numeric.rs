@@ -33,7 +33,7 @@ pub fn round_to_i64(x: f64) -> Option<i64> {
     // rounding instruction is not in the baseline of x86-64.
     const SHIFT: f64 = 6_755_399_441_055_744.0;
     const LIMIT: f64 = 2_251_799_813_685_248.0;
-    (x.abs() < LIMIT).then(|| ((x + SHIFT) - SHIFT) as i64)
+    (x.abs() < LIMIT).then_some(((x + SHIFT) - SHIFT) as i64)
 }
 
 /// `float(num) / float(den)`; `None` when `den` is 0.

@@ -266,13 +266,16 @@ impl Ladder {
         let mut next = self.at_or_below(self.best_bound);
         self.best_bound = next.map_or(i64::MIN, |(key, _)| key);
         while let Some((key, qty_lots)) = next {
-            let price_ticks = if self.is_ask { -key } else { key };
-            self.top.push(Level { price_ticks, qty_lots });
-            self.top_floor = key;
+            if self.far.is_empty() {
+                self.take_from_page(key);
+            } else {
+                self.top.push(Level { price_ticks: self.key(key), qty_lots });
+                self.top_floor = key;
+            }
             if self.top.len() == self.top_count {
                 break;
             }
-            next = self.at_or_below(key - 1);
+            next = self.at_or_below(self.top_floor - 1);
         }
         if self.top.len() < self.top_count {
             self.top_floor = i64::MIN;
@@ -280,6 +283,29 @@ impl Ladder {
         self.top_is_stale = false;
         if !self.far.is_empty() && self.packets_since_recentre > RECENTRE_EVERY {
             self.recentre();
+        }
+    }
+
+    /// Appends the levels of one page to the top levels, from a key that has a level downwards.
+    #[inline]
+    fn take_from_page(&mut self, key: i64) {
+        let first = key >> PAGE_BITS << PAGE_BITS;
+        let page = &self.pages[self.directory[self.entry(key >> PAGE_BITS)] as usize];
+        let cell = (key - first).cast_unsigned() as usize;
+        let mut word = cell >> 6;
+        let mut bits = page.occupied[word] & (u64::MAX >> (63 - (cell & 63)));
+        while self.top.len() < self.top_count {
+            while bits == 0 {
+                let Some(below) = word.checked_sub(1) else { return };
+                (word, bits) = (below, page.occupied[below]);
+            }
+            let bit = 63 - bits.leading_zeros();
+            bits ^= 1 << bit;
+            let cell = (word << 6) | bit as usize;
+            let key = first | cell as i64;
+            let price_ticks = if self.is_ask { -key } else { key };
+            self.top.push(Level { price_ticks, qty_lots: page.qty_lots[cell] });
+            self.top_floor = key;
         }
     }
 

@@ -146,7 +146,7 @@ impl Family for OfiL1 {
 
     fn reset(&mut self) {
         (self.previous, self.raw, self.cum) = (None, None, 0);
-        self.flows = Flows::default();
+        self.flows.clear();
         self.windows.iter_mut().for_each(|window| (window.first, window.sum) = (0, 0));
     }
 
@@ -221,6 +221,12 @@ struct Flows {
 }
 
 impl Flows {
+    /// Empties the queue and keeps its buffer.
+    fn clear(&mut self) {
+        self.ring.clear();
+        self.start = 0;
+    }
+
     fn push(&mut self, t_ns: i64, flow: i128) {
         self.ring.push_back((t_ns, flow));
     }
