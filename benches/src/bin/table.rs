@@ -139,118 +139,72 @@ fn time(tape: &Tape, rounds: usize) -> Result<Times> {
     Ok(set.time(rounds))
 }
 
+/// Arms with the function whose instructions are theirs.
+const ARM_FUNCTIONS: [(&str, &str); 9] = [
+    ("book", "book_packets"),
+    ("rows", "book_rows"),
+    ("roi", "roi_vector"),
+    ("hash", "hash_map"),
+    ("btree", "b_tree"),
+    ("std", "std_trees"),
+    ("shared", "lob_shared"),
+    ("core", "core"),
+    ("every", "lob_shared_every_event"),
+];
+
+/// Figure, what it is, our arm, the arm beside it, target. A peer is to be slower than we are
+/// (`AtLeast`), the bare book is to be not much faster (`AtMost`).
+const COMPARED: [(&str, &str, &str, &str, Target); 8] = [
+    ("Q1", "book vs ROIVector, full range", "book", "roi", Target::AtLeast(2.0, 3.0)),
+    ("Q1", "book vs HashMapMarketDepth", "book", "hash", Target::AtLeast(8.0, 12.0)),
+    ("Q1", "book vs BTreeMarketDepth", "book", "btree", Target::None),
+    ("Q2", "book vs std BTreeMap", "book", "std", Target::AtLeast(12.0, 20.0)),
+    ("Q3", "book from 64 B rows vs ROIVector", "rows", "roi", Target::AtLeast(1.25, 1.7)),
+    ("Q4", "book + lob_shared_v1 per packet / book", "shared", "book", Target::AtMost(1.2, 1.08)),
+    ("Q5", "book + lob_shared_v1 every event / book", "every", "book", Target::AtMost(3.8, 2.2)),
+    ("P3", "book + core_v1 per packet / book", "core", "book", Target::AtMost(1.6, 1.6)),
+];
+
 fn in_memory(tape: &Tape, rounds: usize) -> Result<Vec<Row>> {
     let counts = counts()?;
     let times = time(tape, rounds)?;
     let changes = tape.changes as f64;
-    let per_change = |function: &str| {
+    let per_change = |arm: &str| {
+        let (_, function) = ARM_FUNCTIONS.iter().find(|(name, _)| *name == arm)?;
         counts.get(&format!("arms::{function}")).map(|count| *count as f64 / changes)
     };
     let ns = |arm: &str| times.seconds(arm) * 1e9 / changes;
-    let cost = |arm: &str, function: &str| {
-        let instructions = per_change(function).map_or("?".into(), |count| format!("{count:.1}"));
+    let cost = |arm: &str| {
+        let instructions = per_change(arm).map_or("?".into(), |count| format!("{count:.1}"));
         format!("{:.2} ns {instructions} ins", ns(arm))
     };
-    let row = |figure, what: &str, ours: (&str, &str), peer: (&str, &str), value, target| Row {
-        figure,
-        what: what.into(),
-        ours: cost(ours.0, ours.1),
-        peer: cost(peer.0, peer.1),
-        value,
-        target,
-    };
-    let faster = |arm: &str, peer: &str| times.ratio(peer, arm);
-    let book = ("book", "book_packets");
-    let mut rows = vec![
-        row(
-            "Q1",
-            "book vs ROIVector, full range",
-            book,
-            ("roi", "roi_vector"),
-            faster("book", "roi"),
-            Target::AtLeast(2.0, 3.0),
-        ),
-        row(
-            "Q1",
-            "book vs HashMapMarketDepth",
-            book,
-            ("hash", "hash_map"),
-            faster("book", "hash"),
-            Target::AtLeast(8.0, 12.0),
-        ),
-        row(
-            "Q1",
-            "book vs BTreeMarketDepth",
-            book,
-            ("btree", "b_tree"),
-            faster("book", "btree"),
-            Target::None,
-        ),
-        row(
-            "Q2",
-            "book vs std BTreeMap",
-            book,
-            ("std", "std_trees"),
-            faster("book", "std"),
-            Target::AtLeast(12.0, 20.0),
-        ),
-        row(
-            "Q3",
-            "book from 64 B rows vs ROIVector",
-            ("rows", "book_rows"),
-            ("roi", "roi_vector"),
-            faster("rows", "roi"),
-            Target::AtLeast(1.25, 1.7),
-        ),
-        row(
-            "Q4",
-            "book + lob_shared_v1 per packet / book",
-            ("shared", "lob_shared"),
-            book,
-            times.ratio("shared", "book"),
-            Target::AtMost(1.2, 1.08),
-        ),
-        row(
-            "Q5",
-            "book + lob_shared_v1 every event / book",
-            ("every", "lob_shared_every_event"),
-            book,
-            times.ratio("every", "book"),
-            Target::AtMost(3.8, 2.2),
-        ),
-        row(
-            "P3",
-            "book + core_v1 per packet / book",
-            ("core", "core"),
-            book,
-            times.ratio("core", "book"),
-            Target::AtMost(1.6, 1.6),
-        ),
-    ];
-    let instructions = |what: &str, ours: Option<f64>, gate, moonshot| {
-        ours.map(|ours| Row {
+    let mut rows: Vec<Row> = COMPARED
+        .into_iter()
+        .map(|(figure, what, ours, peer, target)| {
+            let over_ours = matches!(target, Target::AtLeast(..) | Target::None);
+            let value = if over_ours { times.ratio(peer, ours) } else { times.ratio(ours, peer) };
+            Row { figure, what: what.into(), ours: cost(ours), peer: cost(peer), value, target }
+        })
+        .collect();
+    let added = Some("shared").and_then(|arm| Some(per_change(arm)? - per_change("book")?));
+    for (what, ours, gate, moonshot) in [
+        ("instructions per change: book", per_change("book"), 40.0, 20.0),
+        ("added by lob_shared_v1 per packet", added, 4.0, 2.0),
+        ("lob_shared_v1 every event", per_change("every"), 115.0, 65.0),
+    ] {
+        rows.extend(ours.map(|ours| Row {
             figure: "Q9",
             what: what.into(),
             ours: format!("{ours:.1} ins"),
             peer: String::new(),
             value: ours,
             target: Target::AtMost(gate, moonshot),
-        })
-    };
-    let base = per_change("book_packets");
-    let added = |function: &str| Some(per_change(function)? - base?);
-    rows.extend(instructions("instructions per change: book", base, 40.0, 20.0));
-    rows.extend(instructions("added by lob_shared_v1 per packet", added("lob_shared"), 4.0, 2.0));
-    rows.extend(instructions(
-        "lob_shared_v1 every event",
-        per_change("lob_shared_every_event"),
-        115.0,
-        65.0,
-    ));
+        }));
+    }
     rows.push(Row {
         figure: "Q10",
         what: "book from 64 B rows / pass over them".into(),
-        ours: cost("rows", "book_rows"),
+        ours: cost("rows"),
         peer: format!("{:.2} ns", ns("pass")),
         value: times.ratio("rows", "pass"),
         target: Target::AtMost(2.3, 1.4),

@@ -42,15 +42,20 @@ impl Bars {
 
 impl Drop for Bars {
     fn drop(&mut self) {
-        WATCHED.store(false, Ordering::Relaxed);
+        WATCHED.store(false, Ordering::SeqCst);
     }
+}
+
+/// Whether Ctrl-C came while jobs were watched, which the last of them may have been too late to see.
+pub(crate) fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
 }
 
 /// Jobs end by themselves and remove what they wrote; anything else is ended here.
 #[expect(clippy::exit, reason = "a handler has no caller to return to")]
 fn interrupt() {
-    INTERRUPTED.store(true, Ordering::Relaxed);
-    if !WATCHED.load(Ordering::Relaxed) {
+    INTERRUPTED.store(true, Ordering::SeqCst);
+    if !WATCHED.load(Ordering::SeqCst) {
         std::process::exit(ENDED_BY_CTRL_C);
     }
 }

@@ -106,7 +106,7 @@ fn unusable_inputs_end_with_their_place_and_without_an_output() {
     let cut = gzip.len() / 2;
     let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
         ("cut.gz", gzip[..cut].into(), &["truncated gzip stream", "byte "]),
-        ("corrupt.npz", npz, &["corrupt zip member", "byte ", "checksum"]),
+        ("corrupt.npz", npz, &["corrupt zip member", "byte ", "CRC-32"]),
         (
             "dtype.npy",
             array("<f4", ROWS[2]),
@@ -163,8 +163,6 @@ fn refused_events_end_with_a_table_a_place_and_code_4() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(name), bytes).unwrap();
         let said = extract(folder.path(), name, &["--json"]);
-        let place = format!("rejected: {name}: ");
-        let place = if said.stderr.is_empty() { String::new() } else { place };
         assert_eq!(said.code, REJECTED, "{name}: {said:?}");
         let summary = &said.json()[0];
         assert_eq!(summary["rejected_count"], 1, "{name}");
@@ -174,7 +172,6 @@ fn refused_events_end_with_a_table_a_place_and_code_4() {
         }
         assert_eq!(summary["quality"]["REJECTED_INPUT"], 1, "{name}: {summary}");
         assert_eq!(names(folder.path()), [name, "out.parquet"]);
-        drop(place);
 
         std::fs::remove_file(folder.path().join("out.parquet")).unwrap();
         let said = extract(folder.path(), name, &[]);

@@ -30,7 +30,10 @@ fn the_summary_as_json_agrees_with_the_files() {
         assert!(rows > 20);
         assert_eq!(rows, footer_rows(&path), "{emit}");
         assert_eq!(summary["output_bytes"], path.metadata().unwrap().len());
-        assert_eq!((&summary["symbol"], &summary["output"]), (&"BTCUSDT".into(), &"x.parquet".into()));
+        assert_eq!(
+            (&summary["symbol"], &summary["output"]),
+            (&"BTCUSDT".into(), &"x.parquet".into())
+        );
         assert_eq!(summary["feature_set_id"], "core_v1");
         if emit == "packet" {
             assert_eq!(summary["rows"], summary["frames"]);
@@ -245,12 +248,13 @@ fn interrupt(id: u32) {
 }
 
 /// Starts a command, interrupts it when `is_busy`, and gives its exit code and the time it took to end.
-fn interrupted(folder: &Path, args: &[&str], is_busy: impl Fn() -> bool) -> (Option<i32>, Duration) {
-    let mut child = command::command(folder, args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+fn interrupted(
+    folder: &Path,
+    args: &[&str],
+    is_busy: impl Fn() -> bool,
+) -> (Option<i32>, Duration) {
+    let mut child =
+        command::command(folder, args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for("the command is at work", || {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was interrupted");
         is_busy()

@@ -15,7 +15,7 @@ use market_io::write::write_binance;
 use crate::args::Demo;
 use crate::exit::CHECK_FAILED;
 use crate::print;
-use crate::progress::Bars;
+use crate::progress::{Bars, is_interrupted};
 
 /// Makes a market, extracts it, proves parity, writes a report.
 pub(crate) fn run(args: &Demo) -> anyhow::Result<ExitCode> {
@@ -63,7 +63,10 @@ fn extract(args: &Demo, market: &Path) -> anyhow::Result<Summary> {
     let bars = Bars::new(false);
     let output = feature_extract::run(&job, &bars);
     bars.clear();
-    Ok(output?.summary)
+    drop(bars);
+    let summary = output?.summary;
+    anyhow::ensure!(!is_interrupted(), "interrupted");
+    Ok(summary)
 }
 
 /// Every path that this machine can run; what cannot run is named, never passed over in silence.
