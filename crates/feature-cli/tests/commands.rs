@@ -162,7 +162,7 @@ fn has_python() -> bool {
     let found = Command::new("python3").arg("--version").output();
     let found = found.is_ok_and(|output| output.status.success());
     if !found {
-        println!("skipped: the path reference, since python3 is absent");
+        eprintln!("skipped: the path reference, since python3 is absent");
     }
     found
 }

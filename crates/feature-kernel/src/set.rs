@@ -20,6 +20,15 @@ pub enum ParamValue {
     Text(String),
 }
 
+impl core::fmt::Display for ParamValue {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Int(value) => write!(f, "{value}"),
+            Self::Text(text) => write!(f, "`{}`", text.escape_default()),
+        }
+    }
+}
+
 /// One entry of a set as given: which column of which family.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FeatureSpec {
@@ -296,7 +305,7 @@ fn resolve_params(
                 Some(ParamValue::Int(*x))
             }
             (ParamKind::Int { min, max, .. }, Some(other)) => {
-                faults.push(fault(&path, format!("{other:?} is not an integer in {min}..={max}")));
+                faults.push(fault(&path, format!("{other} is not an integer in {min}..={max}")));
                 continue;
             }
             (ParamKind::Choice(words), None) => Some(ParamValue::Text(words[0].into())),
@@ -306,7 +315,7 @@ fn resolve_params(
                 Some(ParamValue::Text(word.clone()))
             }
             (ParamKind::Choice(words), Some(other)) => {
-                faults.push(fault(&path, format!("{other:?} is none of {}", words.join(", "))));
+                faults.push(fault(&path, format!("{other} is none of {}", words.join(", "))));
                 continue;
             }
             (ParamKind::Column, Some(ParamValue::Text(name)))
@@ -315,7 +324,8 @@ fn resolve_params(
                 Some(ParamValue::Text(name.clone()))
             }
             (ParamKind::Column, other) => {
-                let message = format!("{other:?} is not the name of an earlier feature of the set");
+                let found = other.map_or_else(|| "nothing".into(), ToString::to_string);
+                let message = format!("{found} is not the name of an earlier feature of the set");
                 faults.push(fault(&path, message));
                 continue;
             }

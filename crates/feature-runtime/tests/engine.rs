@@ -163,7 +163,7 @@ fn every_fault_of_a_set_is_listed_with_its_path() {
     for part in [
         "features[0].family: unknown family `depht`",
         "features[1].params.bps: unknown parameter; `bid_depth` takes levels",
-        "features[1].params.levels: Int(0) is not an integer in 1..=64",
+        "features[1].params.levels: 0 is not an integer in 1..=64",
         "features[2].params.hi_bps: 3 is not above lo_bps 9",
         "features[3].params.of",
         "features[3].params: give either span or tau_ns",
