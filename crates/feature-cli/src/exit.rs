@@ -11,8 +11,18 @@ const INPUT: u8 = 3;
 /// Done, but events were refused; the rows are flagged.
 pub(crate) const REJECTED: u8 = 4;
 
+/// Ended by Ctrl-C, as shells have it.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// The exit code of an error.
 pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
+    let interrupted = |cause: &(dyn std::error::Error + 'static)| {
+        let job = cause.downcast_ref::<feature_extract::Error>();
+        matches!(job, Some(feature_extract::Error::Interrupted))
+    };
+    if error.chain().any(interrupted) {
+        return ExitCode::from(INTERRUPTED);
+    }
     let usage = error.chain().any(|cause| {
         cause.downcast_ref::<feature_runtime::Error>().is_some()
             || cause.downcast_ref::<Usage>().is_some()

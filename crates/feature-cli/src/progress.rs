@@ -14,9 +14,6 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Whether a job asks for [`INTERRUPTED`] from time to time.
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
-/// Exit code of a process that Ctrl-C ended, as shells have it.
-const ENDED_BY_CTRL_C: i32 = 130;
-
 /// One bar per symbol on standard error, if it is a terminal; stops the jobs after Ctrl-C.
 pub(crate) struct Bars {
     bars: Option<(MultiProgress, Mutex<BTreeMap<String, ProgressBar>>)>,
@@ -56,7 +53,7 @@ pub(crate) fn is_interrupted() -> bool {
 fn interrupt() {
     INTERRUPTED.store(true, Ordering::SeqCst);
     if !WATCHED.load(Ordering::SeqCst) {
-        std::process::exit(ENDED_BY_CTRL_C);
+        std::process::exit(crate::exit::INTERRUPTED.into());
     }
 }
 
