@@ -26,8 +26,8 @@ check: test golden parity deny ## everything that CI runs
 quick: ## the rules and the tests of kernel, book and engine
 	cargo xtask tidy && cargo $(RUST_TESTS) -p market-model -p feature-kernel -p lob-engine -p feature-runtime
 
-bench: ## time of the synthetic day with the shipped profile
-	tools/bench.sh
+bench: ## figures beside the peers, in one run
+	cd benches && cargo run --release --quiet --bin table -- --csv results/table.csv
 
 parity: $(VENV)/.dev ## every path against every other, bit for bit
 	tools/parity.sh $(BIN)/python $(DATA)
