@@ -57,7 +57,8 @@ doc:
 	cargo test --workspace --doc --quiet
 
 python: $(VENV)/.dev
-	$(BIN)/python -m pytest -q python/tests parity/reference/tests
+	cd parity/reference && $(BIN)/python -m pytest -q
+	cd python && $(BIN)/python -m pytest -q
 
 types: $(VENV)/.dev
 	cd python && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/ruff check . ../parity/reference && PATH=$(BIN):$$PATH $(BIN)/python tools/check_stubs.py
