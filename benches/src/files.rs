@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use feature_extract::{Destination, Emission, Job, Output};
 use feature_runtime::built_in_set;
 use hftbacktest::backtest::data::read_npz_file;
-use hftbacktest::depth::MarketDepth;
+use hftbacktest::depth::{MarketDepth, ROIVectorMarketDepth};
 use hftbacktest::types::{
     DEPTH_CLEAR_EVENT, DEPTH_EVENT, DEPTH_SNAPSHOT_EVENT, Event, LOCAL_EVENT,
 };
@@ -16,8 +16,7 @@ use market_io::OpenOptions;
 use market_io::sink::{Existing, SinkOptions};
 use zip::write::SimpleFileOptions;
 
-use crate::peers::{self, apply_row};
-use crate::tape::Tape;
+use crate::peers::apply_row;
 
 /// Extracts a set, a row per packet, into `rows.parquet` of a folder.
 ///
@@ -40,21 +39,21 @@ pub fn extract(open: &OpenOptions, set: &str, folder: &Path) -> Result<Output> {
     Ok(feature_extract::run(&job, &())?)
 }
 
-/// hftbacktest's own book over the same file: load, then apply; the best prices at the end.
+/// hftbacktest's own book over the same file: load, then apply; the best prices at the end. Making
+/// the book, which touches every page of the range, is left to the caller and not timed.
 ///
 /// # Errors
 ///
 /// When the file cannot be read.
-pub fn peer_from_npz(path: &Path, tape: &Tape) -> Result<(i64, i64)> {
+pub fn peer_from_npz(path: &Path, depth: &mut ROIVectorMarketDepth) -> Result<(i64, i64)> {
     let path = path.to_str().context("a path that is not UTF-8")?;
     let data = read_npz_file::<Event>(path, "data")?;
-    let mut depth = peers::roi_vector(tape);
     for index in 0..data.len() {
         let row = &data[index];
         let is_book =
             [DEPTH_EVENT, DEPTH_CLEAR_EVENT, DEPTH_SNAPSHOT_EVENT].contains(&(row.ev & 0xFF));
         if is_book && row.ev & LOCAL_EVENT == LOCAL_EVENT {
-            apply_row(&mut depth, row);
+            apply_row(depth, row);
         }
     }
     Ok((depth.best_bid_tick(), depth.best_ask_tick()))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hftbacktest::depth::{
     BTreeMarketDepth, HashMapMarketDepth, L2MarketDepth, MarketDepth, ROIVectorMarketDepth,
 };
-use hftbacktest::types::{BUY_EVENT, DEPTH_CLEAR_EVENT, Event, Side};
+use hftbacktest::types::{BUY_EVENT, DEPTH_CLEAR_EVENT, Event, SELL_EVENT, Side};
 use market_model::{BookOp, Packet, PacketKind};
 
 use crate::tape::{Tape, lot, tick};
@@ -43,7 +43,11 @@ pub fn b_tree(tape: &Tape) -> BTreeMarketDepth {
 #[inline(always)]
 pub fn apply_row<D: Depth>(depth: &mut D, row: &Event) {
     if row.ev & 0xFF == DEPTH_CLEAR_EVENT {
-        depth.clear_depth(Side::None, 0.0);
+        match row.ev & (BUY_EVENT | SELL_EVENT) {
+            BUY_EVENT => depth.clear_depth(Side::Buy, row.px),
+            SELL_EVENT => depth.clear_depth(Side::Sell, row.px),
+            _ => depth.clear_depth(Side::None, 0.0),
+        }
     } else if row.ev & BUY_EVENT == BUY_EVENT {
         depth.update_bid_depth(row.px, row.qty, row.exch_ts);
     } else {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use hftbacktest::types::{
-    DEPTH_CLEAR_EVENT, DEPTH_EVENT, EXCH_ASK_DEPTH_EVENT, EXCH_BID_DEPTH_EVENT, Event,
-    LOCAL_ASK_DEPTH_EVENT, LOCAL_BID_DEPTH_EVENT,
+    DEPTH_CLEAR_EVENT, EXCH_ASK_DEPTH_EVENT, EXCH_BID_DEPTH_EVENT, EXCH_EVENT, Event,
+    LOCAL_ASK_DEPTH_EVENT, LOCAL_BID_DEPTH_EVENT, LOCAL_EVENT,
 };
 use market_io::synthetic::{SyntheticConfig, SyntheticSource};
 use market_io::{OpenOptions, Source};
@@ -121,7 +121,9 @@ impl Tape {
     fn push(&mut self, packet: &Packet) -> Result<()> {
         let mut own = Packet { levels: Vec::new(), run_ends: Vec::new(), ..packet.clone() };
         own.trades.clear();
-        if packet.kind == PacketKind::Snapshot {
+        // Every arm begins with an empty book: wiping a flat array of the whole range once more
+        // would cost it more than the tape.
+        if packet.kind == PacketKind::Snapshot && !self.packets.is_empty() {
             self.rows.push(Event { ev: clear_flags(), ..empty_row(packet) });
         }
         let kind = if packet.kind == PacketKind::Snapshot {
@@ -205,7 +207,7 @@ pub fn lot(instrument: &Instrument) -> f64 {
 }
 
 fn clear_flags() -> u64 {
-    (LOCAL_BID_DEPTH_EVENT & !0xFF & !DEPTH_EVENT) | DEPTH_CLEAR_EVENT
+    LOCAL_EVENT | EXCH_EVENT | DEPTH_CLEAR_EVENT
 }
 
 fn empty_row(packet: &Packet) -> Event {

@@ -13,7 +13,7 @@ use featureplane_benches::report::{Row, Target, print, write_csv};
 use featureplane_benches::tape::{Tape, recorded_gz, recorded_npz};
 use featureplane_benches::timing::{Arms, Times};
 use featureplane_benches::{arms, check, files, peers};
-use hftbacktest::depth::L2MarketDepth;
+use hftbacktest::depth::{L2MarketDepth, ROIVectorMarketDepth};
 use hftbacktest::types::Side;
 use instruction_gate::callgrind;
 use lob_engine::Book;
@@ -47,8 +47,14 @@ fn main() -> Result<()> {
         }
     }
     let tape = Tape::load()?;
-    let title =
-        format!("{}: {} level changes in {} packets", tape.name, tape.changes, tape.packets.len());
+    let title = format!(
+        "{}: {} level changes in {} packets, prices {} to {} ticks",
+        tape.name,
+        tape.changes,
+        tape.packets.len(),
+        tape.range_ticks.0,
+        tape.range_ticks.1
+    );
     println!("{title}");
     check::books_agree(&tape)?;
     println!("best bid and ask of all books are equal after every packet\n");
@@ -248,15 +254,24 @@ fn from_files(tape: &Tape, rounds: usize) -> Result<Vec<Row>> {
     ensure!(first.summary.rows == second.summary.rows, "both archives hold the same rows");
     let binance_changes = run(&gz, "lob_shared_v1")?.summary.events as f64;
     let changes = tape.changes as f64;
+    let clear = |depth: &mut ROIVectorMarketDepth| depth.clear_depth(Side::None, 0.0);
     let mut set = Arms::default();
     set.add("npz", (), |()| (), |()| run(&npz, "lob_shared_v1").map(|o| o.summary.rows));
     set.add("npz core", (), |()| (), |()| run(&npz, "core_v1").map(|o| o.summary.rows));
-    set.add("npz peer", (), |()| (), |()| files::peer_from_npz(&npz.inputs[0], tape));
+    set.add("npz peer", peers::roi_vector(tape), clear, |depth| {
+        files::peer_from_npz(&npz.inputs[0], depth)
+    });
     set.add("stored", (), |()| (), |()| run(&stored, "lob_shared_v1").map(|o| o.summary.rows));
     set.add("stored core", (), |()| (), |()| run(&stored, "core_v1").map(|o| o.summary.rows));
-    set.add("stored peer", (), |()| (), |()| files::peer_from_npz(&stored.inputs[0], tape));
+    set.add("stored peer", peers::roi_vector(tape), clear, |depth| {
+        files::peer_from_npz(&stored.inputs[0], depth)
+    });
     set.add("gz", (), |()| (), |()| run(&gz, "lob_shared_v1").map(|o| o.summary.rows));
-    let times = set.time(rounds);
+    Ok(file_rows(&set.time(rounds), changes, binance_changes))
+}
+
+/// Figures of whole files, from inputs to Parquet.
+fn file_rows(times: &Times, changes: f64, binance_changes: f64) -> Vec<Row> {
     let speed = |arm: &str, changes: f64| changes / times.seconds(arm) / 1e6;
     let row = |figure, what: &str, arm: &str, peer: &str, target| Row {
         figure,
@@ -274,7 +289,7 @@ fn from_files(tape: &Tape, rounds: usize) -> Result<Vec<Row>> {
         value: times.ratio(peer, arm),
         target: Target::None,
     };
-    Ok(vec![
+    vec![
         row(
             "Q17",
             "stored npz -> lob_shared_v1 -> Parquet, M/s",
@@ -301,5 +316,5 @@ fn from_files(tape: &Tape, rounds: usize) -> Result<Vec<Row>> {
             value: speed("gz", binance_changes),
             target: Target::AtLeast(12.0, 20.0),
         },
-    ])
+    ]
 }
