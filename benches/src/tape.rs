@@ -13,6 +13,10 @@ use market_model::{
     BookOp, EventFlags, EventKind, Instrument, MarketEvent, Packet, PacketKind, Sequencing,
 };
 
+/// A snapshot among so many first packets is the beginning of the tape: every arm begins with an
+/// empty book, and wiping a flat array of the whole range would cost it more than the tape.
+const EARLY_PACKETS: usize = 500;
+
 /// A recording of one instrument.
 pub struct Tape {
     /// Name for the table.
@@ -111,6 +115,9 @@ impl Tape {
         let mut packet = Packet::default();
         while source.next_packet(&mut packet)? {
             if packet.touches_book() {
+                if packet.kind == PacketKind::Snapshot && tape.packets.len() < EARLY_PACKETS {
+                    tape.start_over();
+                }
                 tape.push(&packet)?;
             }
         }
@@ -118,11 +125,17 @@ impl Tape {
         Ok(tape)
     }
 
+    fn start_over(&mut self) {
+        self.packets.clear();
+        self.rows.clear();
+        self.row_ends.clear();
+        self.events.clear();
+        (self.changes, self.range_ticks) = (0, (i64::MAX, i64::MIN));
+    }
+
     fn push(&mut self, packet: &Packet) -> Result<()> {
         let mut own = Packet { levels: Vec::new(), run_ends: Vec::new(), ..packet.clone() };
         own.trades.clear();
-        // Every arm begins with an empty book: wiping a flat array of the whole range once more
-        // would cost it more than the tape.
         if packet.kind == PacketKind::Snapshot && !self.packets.is_empty() {
             self.rows.push(Event { ev: clear_flags(), ..empty_row(packet) });
         }
