@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use lob_engine::Book;
-use market_model::{BookView, Packet, Side};
+use market_model::{BookNeeds, BookView, Packet, Side};
 
 use crate::arms::apply;
 use crate::peers::{self, Depth, StdTrees, apply_row};
@@ -20,7 +20,7 @@ pub fn books_agree(tape: &Tape) -> Result<()> {
         trees.apply(packet);
         same("std BTreeMap", index, want[index], trees.best())?;
     }
-    let mut from_rows = (Book::new(5), Packet::default(), 0);
+    let mut from_rows = (Book::new(BookNeeds::top(5)), Packet::default(), 0);
     for event in &tape.events {
         let (book, packet, index) = &mut from_rows;
         if event.append_to(packet) == Some(true) {
@@ -37,7 +37,7 @@ pub fn books_agree(tape: &Tape) -> Result<()> {
 }
 
 fn our_bests(tape: &Tape) -> Vec<(i64, i64)> {
-    let mut book = Book::new(5);
+    let mut book = Book::new(BookNeeds::top(5));
     let step = |packet| {
         apply(&mut book, packet);
         best(&book)

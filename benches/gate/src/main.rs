@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use feature_runtime::{SymbolEngine, built_in_set};
 use instruction_gate::{arms, callgrind, tape};
 use lob_engine::Book;
+use market_model::BookNeeds;
 
 /// Arms as callgrind sees them, with what is recorded.
 const ARMS: [(&str, &str); 4] = [
@@ -54,7 +55,7 @@ fn work() -> Result<()> {
     let first = tape::packets(0);
     let second = tape::packets(tape::LENGTH_NS);
     let (snapshot, changes) = second.split_first().context("the tape has packets")?;
-    let mut book = Book::new(5);
+    let mut book = Book::new(BookNeeds::top(5));
     first.iter().try_for_each(|packet| book.apply(packet))?;
     book.replace(snapshot)?;
     black_box(arms::book(&mut book, black_box(changes)));

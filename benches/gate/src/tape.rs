@@ -104,7 +104,7 @@ mod tests {
         let (packets, again) = (packets(0), packets(0));
         assert_eq!(packets, again);
         let changes: usize = packets.iter().map(|p| p.levels.len()).sum();
-        let mut book = lob_engine::Book::new(5);
+        let mut book = lob_engine::Book::new(BookNeeds::top(5));
         for packet in &packets {
             book.apply(packet).unwrap();
             assert_eq!(book.shape(), lob_engine::BookShape::TwoSided);

@@ -17,7 +17,7 @@ use hftbacktest::depth::{L2MarketDepth, ROIVectorMarketDepth};
 use hftbacktest::types::Side;
 use instruction_gate::callgrind;
 use lob_engine::Book;
-use market_model::{Packet, PacketKind};
+use market_model::{BookNeeds, Packet, PacketKind};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -80,8 +80,8 @@ fn reset(engine: &mut SymbolEngine) {
 /// Every counted arm once, for callgrind; each after a first pass that warms it.
 fn work() -> Result<()> {
     let tape = Tape::load()?;
-    black_box(arms::book_packets(&mut Book::new(5), &tape));
-    black_box(arms::book_rows(&mut Book::new(5), &mut Packet::default(), &tape));
+    black_box(arms::book_packets(&mut Book::new(BookNeeds::top(5)), &tape));
+    black_box(arms::book_rows(&mut Book::new(BookNeeds::top(5)), &mut Packet::default(), &tape));
     black_box(arms::roi_vector(&mut peers::roi_vector(&tape), &tape));
     black_box(arms::hash_map(&mut peers::hash_map(&tape), &tape));
     black_box(arms::b_tree(&mut peers::b_tree(&tape), &tape));
@@ -106,10 +106,10 @@ fn counts() -> Result<BTreeMap<String, u64>> {
 fn time(tape: &Tape, rounds: usize) -> Result<Times> {
     let clear_book = |book: &mut Book| book.clear();
     let mut set = Arms::default();
-    set.add("book", Book::new(5), clear_book, |book| arms::book_packets(book, tape));
+    set.add("book", Book::new(BookNeeds::top(5)), clear_book, |book| arms::book_packets(book, tape));
     set.add(
         "rows",
-        (Book::new(5), Packet::default()),
+        (Book::new(BookNeeds::top(5)), Packet::default()),
         |(book, _)| book.clear(),
         |(book, packet)| arms::book_rows(book, packet, tape),
     );

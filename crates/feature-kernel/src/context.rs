@@ -48,11 +48,46 @@ pub struct Quotes {
     pub ask_qty: i64,
 }
 
+/// Sums of the best levels: entry `k` is the quantity of the first `k`, in lots.
+#[derive(Debug, Clone)]
+pub(crate) struct TopSums {
+    bids: Vec<i64>,
+    asks: Vec<i64>,
+}
+
+impl TopSums {
+    pub(crate) fn new(top_count: usize) -> Self {
+        Self { bids: Vec::with_capacity(top_count + 1), asks: Vec::with_capacity(top_count + 1) }
+    }
+
+    #[inline]
+    pub(crate) fn fill<B: BookView>(&mut self, book: &B) {
+        for (sums, side) in [(&mut self.bids, Side::Bid), (&mut self.asks, Side::Ask)] {
+            sums.clear();
+            sums.push(0);
+            // At most 64 quantities, each below 2^53.
+            let running = book.top(side).iter().scan(0, |sum, level| {
+                *sum += level.qty_lots;
+                Some(*sum)
+            });
+            sums.extend(running);
+        }
+    }
+
+    #[inline]
+    fn lots(&self, side: Side, levels: usize) -> i64 {
+        let sums = if side == Side::Bid { &self.bids } else { &self.asks };
+        sums.get(levels).or(sums.last()).copied().unwrap_or(0)
+    }
+}
+
 /// The settled book and clock after one packet, or at a sampling time.
 #[derive(Debug)]
 pub struct Context<'a, B> {
     /// The book.
     pub book: &'a B,
+    /// Sums of its best levels; meaningless when `frozen`.
+    pub(crate) sums: &'a TopSums,
     /// Factors of the instrument.
     pub units: Units,
     /// Best quotes; meaningless when `frozen`.
@@ -83,7 +118,7 @@ impl<B: BookView> Context<'_, B> {
     #[inline]
     #[must_use]
     pub fn depth_scaled(&self, side: Side, levels: usize) -> i128 {
-        let lots: i64 = self.book.top(side).iter().take(levels).map(|level| level.qty_lots).sum();
+        let lots = self.sums.lots(side, levels);
         i128::from(lots) * i128::from(self.units.lot_scaled)
     }
 }

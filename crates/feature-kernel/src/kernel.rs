@@ -2,12 +2,12 @@
 
 use market_model::{BookView, QualityFlags, Side, StateError, StateReader, StateWriter};
 
-use crate::context::{Context, PacketStamp, Quotes, Units};
+use crate::context::{Context, PacketStamp, Quotes, TopSums, Units};
 use crate::frame::{FrameBuf, FrameHeader, FrameRef};
 use crate::meta::{Behaviour, Reads};
-use crate::registry::{AnyFamily, FAMILIES};
+use crate::plan::{Derived, Plan};
 use crate::set::FeatureSet;
-use crate::slots::Slots;
+use crate::slots::{Mask, Slots};
 
 /// What the owner of the book says about one packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +41,17 @@ struct Warmup {
 #[derive(Debug, Clone)]
 pub struct Kernel {
     units: Units,
-    /// Each family and whether it runs on frozen books too.
-    families: Vec<(AnyFamily, bool)>,
+    plan: Plan,
+    sums: TopSums,
+    changed: Mask,
+    valid: Mask,
+    /// Version of the best levels from which `plan.of_top` was computed.
+    top_version: Option<u64>,
+    /// `plan.of_book` was computed from the current book.
+    book_is_filled: bool,
     warmups: Vec<Warmup>,
+    /// Features that are not known to be ready; a gap or a reset puts all of them back.
+    cold: Vec<usize>,
     all_slots: Vec<u64>,
     own_steps: Vec<u64>,
     frame: FrameBuf,
@@ -56,7 +64,6 @@ pub struct Kernel {
     gap_ns: Option<i64>,
     /// A gap fell on a frozen book: the next two-sided book packet is the gap step.
     gap_waits: bool,
-    all_ready: bool,
     last_frozen: bool,
 }
 
@@ -67,7 +74,6 @@ pub struct Sample {
     pub values: Vec<u64>,
     /// Valid bits.
     pub valid: Vec<u64>,
-    changed: Vec<u64>,
     /// A value was clamped.
     pub saturated: bool,
 }
@@ -77,20 +83,6 @@ impl Kernel {
     #[must_use]
     pub fn new(set: &FeatureSet, units: Units, symbol_id: u32) -> Self {
         let n = set.len();
-        let mut families = Vec::new();
-        for meta in FAMILIES {
-            let wanted: Vec<_> = set
-                .features()
-                .iter()
-                .enumerate()
-                .filter(|(_, f)| f.family.slug == meta.slug)
-                .collect();
-            if !wanted.is_empty() {
-                let on_frozen =
-                    meta.columns.iter().all(|c| matches!(c.reads, Reads::Clock | Reads::Input));
-                families.push((AnyFamily::new(meta, &wanted, units), on_frozen));
-            }
-        }
         let warmups = set.features().iter().map(|f| Warmup {
             clock: f.reads == Reads::Clock,
             own: f.column.reads == Reads::Input,
@@ -105,24 +97,24 @@ impl Kernel {
         let words = all_slots.len();
         Self {
             units,
-            families,
+            plan: Plan::new(set, units),
+            sums: TopSums::new(set.book_needs().top_count),
+            changed: Mask::default(),
+            valid: Mask::default(),
+            top_version: None,
+            book_is_filled: false,
             warmups: warmups.collect(),
             all_slots,
             own_steps: vec![0; n],
             frame: FrameBuf::new(set.schema_hash(), symbol_id, n),
-            sample: Sample {
-                values: vec![0; n],
-                valid: vec![0; words],
-                changed: vec![0; words],
-                saturated: false,
-            },
+            sample: Sample { values: vec![0; n], valid: vec![0; words], saturated: false },
             frames: 0,
             book_steps: 0,
             first_ns: 0,
             last_book_ns: 0,
             gap_ns: None,
             gap_waits: false,
-            all_ready: false,
+            cold: (0..n).collect(),
             last_frozen: true,
         }
     }
@@ -140,9 +132,9 @@ impl Kernel {
         self.frame.as_ref()
     }
 
-    /// Computes the frame of one packet.
+    /// Counts a packet; whether updates are missing before it.
     #[inline]
-    pub fn step<B: BookView>(&mut self, book: &B, step: &KernelStep) -> FrameRef<'_> {
+    fn count(&mut self, step: &KernelStep) -> bool {
         if self.frames == 0 {
             self.first_ns = step.now_ns;
         }
@@ -155,11 +147,26 @@ impl Kernel {
         let flows = step.book_step && !step.frozen;
         let gap_step = step.gap_step || (flows && self.gap_waits);
         if gap_step {
-            (self.gap_ns, self.all_ready) = (Some(step.now_ns), false);
+            self.gap_ns = Some(step.now_ns);
+            self.cool();
             self.gap_waits = step.frozen;
+        }
+        gap_step
+    }
+
+    /// Computes the frame of one packet.
+    #[inline]
+    pub fn step<B: BookView>(&mut self, book: &B, step: &KernelStep) -> FrameRef<'_> {
+        let gap_step = self.count(step);
+        self.book_is_filled &= !step.book_step;
+        let version = book.top_version();
+        let top_is_filled = version.is_some() && version == self.top_version;
+        if !step.frozen && !top_is_filled {
+            self.sums.fill(book);
         }
         let context = Context {
             book,
+            sums: &self.sums,
             units: self.units,
             quotes: if step.frozen { Quotes::default() } else { quotes(book, self.units) },
             now_ns: step.now_ns,
@@ -170,28 +177,40 @@ impl Kernel {
             frozen: step.frozen,
         };
         let [changed, ready, valid, values] = self.frame.parts_mut();
-        changed.fill(0);
-        valid.fill(0);
-        let own_steps = &mut self.own_steps;
-        let mut slots = Slots { values, changed, valid, own_steps, saturated: false };
-        for (family, on_frozen) in &mut self.families {
-            if step.frozen && !*on_frozen {
-                continue;
+        let words = changed.len();
+        self.changed[..words].fill(0);
+        self.valid[..words].fill(0);
+        let mut slots = Slots {
+            values,
+            changed: &mut self.changed,
+            valid: &mut self.valid,
+            own_steps: &mut self.own_steps,
+            saturated: false,
+        };
+        if !step.frozen {
+            derive(&mut self.plan.of_top, top_is_filled, &context, &mut slots);
+            derive(&mut self.plan.of_book, self.book_is_filled, &context, &mut slots);
+            (self.top_version, self.book_is_filled) = (version, true);
+        }
+        for (family, on_frozen) in &mut self.plan.of_packet {
+            if !step.frozen || *on_frozen {
+                family.step(&context, &mut slots);
             }
-            family.step(&context, &slots);
-            family.fill(&context, &mut slots);
         }
         let saturated = slots.saturated;
-        if self.frames == 1 {
-            changed.copy_from_slice(&self.all_slots);
-        }
-        if !self.all_ready {
-            let frames = self.frames;
-            self.all_ready = warm(
+        changed.copy_from_slice(if self.frames == 1 {
+            &self.all_slots
+        } else {
+            &self.changed[..words]
+        });
+        valid.copy_from_slice(&self.valid[..words]);
+        if !self.cold.is_empty() {
+            warm(
                 &self.warmups,
+                &mut self.cold,
                 ready,
                 &Progress {
-                    frames,
+                    frames: self.frames,
                     book_steps: self.book_steps,
                     own_steps: &self.own_steps,
                     since_first_ns: step.now_ns - self.first_ns,
@@ -223,8 +242,12 @@ impl Kernel {
     /// flows at that packet.
     pub fn sample<B: BookView>(&mut self, book: &B, now_ns: i64) -> &Sample {
         let frozen = self.last_frozen;
+        if !frozen && self.top_version.is_none() {
+            self.sums.fill(book);
+        }
         let context = Context {
             book,
+            sums: &self.sums,
             units: self.units,
             quotes: if frozen { Quotes::default() } else { quotes(book, self.units) },
             now_ns,
@@ -235,29 +258,35 @@ impl Kernel {
             frozen,
         };
         self.sample.values.copy_from_slice(self.frame.as_ref().values());
-        self.sample.valid.fill(0);
+        self.valid.fill(0);
         let mut slots = Slots {
             values: &mut self.sample.values,
-            changed: &mut self.sample.changed,
-            valid: &mut self.sample.valid,
+            changed: &mut self.changed,
+            valid: &mut self.valid,
             own_steps: &mut self.own_steps,
             saturated: false,
         };
-        for (family, on_frozen) in &mut self.families {
+        if !frozen {
+            // Nothing but packets changes the book; only a restored kernel has to compute.
+            derive(&mut self.plan.of_top, self.top_version.is_some(), &context, &mut slots);
+            derive(&mut self.plan.of_book, self.book_is_filled, &context, &mut slots);
+        }
+        for (family, on_frozen) in &mut self.plan.of_packet {
             if !frozen || *on_frozen {
                 family.fill(&context, &mut slots);
             }
         }
         self.sample.saturated = slots.saturated;
         // What was not defined in the last frame is not defined after it either.
-        let valid = self.frame.as_ref().valid_mask();
-        self.sample.valid.iter_mut().zip(valid).for_each(|(sampled, frame)| *sampled &= frame);
+        let valid = self.frame.as_ref().valid_mask().iter().zip(&self.valid);
+        self.sample.valid.iter_mut().zip(valid).for_each(|(word, (a, b))| *word = a & b);
         &self.sample
     }
 
     /// Forgets everything, as on a session reset.
     pub fn reset(&mut self) {
-        self.families.iter_mut().for_each(|(family, _)| family.reset());
+        self.plan.of_packet.iter_mut().for_each(|(family, _)| family.reset());
+        (self.top_version, self.book_is_filled) = (None, false);
         let [changed, ready, valid, values] = self.frame.parts_mut();
         for words in [changed, ready, valid, values] {
             words.fill(0);
@@ -265,7 +294,14 @@ impl Kernel {
         self.own_steps.fill(0);
         (self.frames, self.book_steps, self.first_ns, self.last_book_ns) = (0, 0, 0, 0);
         (self.gap_ns, self.gap_waits) = (None, false);
-        (self.all_ready, self.last_frozen) = (false, true);
+        self.last_frozen = true;
+        self.cool();
+    }
+
+    /// No feature counts as ready any more.
+    fn cool(&mut self) {
+        self.cold.clear();
+        self.cold.extend(0..self.warmups.len());
     }
 
     /// Appends the whole state.
@@ -282,7 +318,7 @@ impl Kernel {
         bytes
             .chunks_exact(8)
             .for_each(|c| out.u64(u64::from_le_bytes(c.try_into().unwrap_or_default())));
-        self.families.iter().for_each(|(family, _)| family.save(out));
+        self.plan.of_packet.iter().for_each(|(family, _)| family.save(out));
     }
 
     /// Replaces the whole state by one that [`Kernel::save`] wrote.
@@ -308,11 +344,33 @@ impl Kernel {
                 return Err(from.invalid("frame header", &format!("{word:#x}")));
             }
         }
-        for (family, _) in &mut self.families {
+        for (family, _) in &mut self.plan.of_packet {
             family.load(from)?;
         }
         Ok(())
     }
+}
+
+/// Computes columns that follow from the book, or keeps them when nothing changed.
+#[inline]
+fn derive<B: BookView>(
+    derived: &mut Derived,
+    is_filled: bool,
+    context: &Context<'_, B>,
+    slots: &mut Slots<'_>,
+) {
+    if is_filled {
+        slots.reuse(&derived.valid, derived.saturated);
+        return;
+    }
+    let saturated_before = core::mem::take(&mut slots.saturated);
+    for family in &mut derived.families {
+        family.fill(context, slots);
+    }
+    // Bits of the groups before are kept as well: they are valid whenever these are.
+    derived.valid.copy_from_slice(slots.valid);
+    derived.saturated = slots.saturated;
+    slots.saturated |= saturated_before;
 }
 
 #[inline]
@@ -338,11 +396,11 @@ struct Progress<'a> {
     since_gap_ns: Option<i64>,
 }
 
-/// Updates ready bits; `true` when every feature is ready and stays so until a gap.
+/// Updates the ready bits of cold features and drops those that are ready: they stay so until a gap.
 #[cold]
-fn warm(warmups: &[Warmup], ready: &mut [u64], progress: &Progress<'_>) -> bool {
-    let mut all = true;
-    for (index, warmup) in warmups.iter().enumerate() {
+fn warm(warmups: &[Warmup], cold: &mut Vec<usize>, ready: &mut [u64], progress: &Progress<'_>) {
+    cold.retain(|&index| {
+        let warmup = &warmups[index];
         let mask = 1_u64 << (index % 64);
         let steps = match (warmup.own, warmup.clock) {
             (true, _) => progress.own_steps[index],
@@ -354,7 +412,6 @@ fn warm(warmups: &[Warmup], ready: &mut [u64], progress: &Progress<'_>) -> bool 
         let is_ready =
             steps >= warmup.min_events && progress.since_first_ns >= warmup.min_ns && gap_over;
         ready[index / 64] = (ready[index / 64] & !mask) | if is_ready { mask } else { 0 };
-        all &= is_ready;
-    }
-    all
+        !is_ready
+    });
 }

@@ -9,9 +9,11 @@ pub mod frame;
 pub mod meta;
 pub mod numeric;
 
+mod bands;
 mod context;
 mod error;
 mod kernel;
+mod plan;
 mod registry;
 mod set;
 mod slots;

@@ -51,9 +51,15 @@ macro_rules! families {
                 unreachable!("Invariant: a family comes from the registry")
             }
 
+            /// Takes one packet and writes what it gives.
             #[inline]
-            pub(crate) fn step<B: BookView>(&mut self, context: &Context<'_, B>, slots: &Slots<'_>) {
-                match self { $(Self::$name(family) => family.step(context, slots)),+ }
+            pub(crate) fn step<B: BookView>(&mut self, context: &Context<'_, B>, slots: &mut Slots<'_>) {
+                match self {
+                    $(Self::$name(family) => {
+                        family.step(context, slots);
+                        family.fill(context, slots);
+                    }),+
+                }
             }
 
             #[inline]

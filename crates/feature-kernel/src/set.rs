@@ -1,5 +1,7 @@
 //! A feature set: which columns, with which parameters, in which order.
 
+use market_model::BookNeeds;
+
 use crate::error::{Error, SpecFault};
 use crate::features::ema::span_alpha;
 use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, Reads, Scale};
@@ -200,15 +202,18 @@ impl FeatureSet {
         canonical_json(&self.features)
     }
 
-    /// Best levels of a side that the book must keep ready for this set.
+    /// What the book must keep ready for this set.
     #[must_use]
-    pub fn top_count(&self) -> usize {
+    pub fn book_needs(&self) -> BookNeeds {
         let levels = |f: &Feature| {
             let sum = f.opt_param("levels").unwrap_or(1);
             let single = f.opt_param("level").unwrap_or(0) + 1;
             usize::try_from(sum.max(single)).unwrap_or(1)
         };
-        self.features.iter().map(levels).max().unwrap_or(1)
+        BookNeeds {
+            top_count: self.features.iter().map(levels).max().unwrap_or(1),
+            band_sums: self.features.iter().any(|f| f.reads == Reads::Band),
+        }
     }
 }
 

@@ -1,13 +1,20 @@
 //! Where families write: values and masks of one frame, or of one sampled row.
 
+use crate::set::MAX_FEATURES;
+
+/// Masks as wide as a set may be, so that no write has to be checked.
+pub(crate) type Mask = [u64; MAX_FEATURES / 64];
+
+const _: () = assert!((MAX_FEATURES / 64).is_power_of_two(), "an index into a mask is masked");
+
 /// Value words and masks of a frame under construction.
 ///
 /// A slot that is not written in a packet stays invalid and keeps its word.
 #[derive(Debug)]
 pub(crate) struct Slots<'a> {
     pub(crate) values: &'a mut [u64],
-    pub(crate) changed: &'a mut [u64],
-    pub(crate) valid: &'a mut [u64],
+    pub(crate) changed: &'a mut Mask,
+    pub(crate) valid: &'a mut Mask,
     /// Steps of families that count their own, by slot.
     pub(crate) own_steps: &'a mut [u64],
     pub(crate) saturated: bool,
@@ -16,10 +23,17 @@ pub(crate) struct Slots<'a> {
 impl Slots<'_> {
     #[inline]
     fn put(&mut self, slot: usize, word: u64) {
-        let (index, bit) = (slot / 64, slot % 64);
+        let (index, bit) = ((slot / 64) % (MAX_FEATURES / 64), slot % 64);
         let old = core::mem::replace(&mut self.values[slot], word);
         self.changed[index] |= u64::from(old != word) << bit;
         self.valid[index] |= 1 << bit;
+    }
+
+    /// Takes over slots that an earlier packet wrote and nothing has changed since.
+    #[inline]
+    pub(crate) fn reuse(&mut self, valid: &Mask, saturated: bool) {
+        self.valid.iter_mut().zip(valid).for_each(|(mine, theirs)| *mine |= theirs);
+        self.saturated |= saturated;
     }
 
     /// Writes a signed integer.
@@ -73,6 +87,7 @@ impl Slots<'_> {
     #[inline]
     #[must_use]
     pub(crate) fn written(&self, slot: usize) -> Option<u64> {
-        ((self.valid[slot / 64] >> (slot % 64)) & 1 == 1).then(|| self.values[slot])
+        ((self.valid[(slot / 64) % (MAX_FEATURES / 64)] >> (slot % 64)) & 1 == 1)
+            .then(|| self.values[slot])
     }
 }

@@ -125,7 +125,8 @@ impl FeatureEngine {
         for symbol in self.symbols() {
             let mut from = StateReader::new(&bytes[start..]);
             let length = from.count("symbol state", 1)?;
-            let mut fresh = symbol.clone();
+            let mut fresh =
+                SymbolEngine::new(symbol.feature_set().clone(), symbol.instrument().clone());
             fresh.restore(&bytes[start + 8..start + 8 + length])?;
             restored.push(fresh);
             start += 8 + length;

@@ -24,7 +24,7 @@ use crate::error::Error;
 /// assert_eq!(frame.value(0), Some(618_001)); // best_bid, in units of 0.1
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SymbolEngine {
     pub(crate) set: Arc<FeatureSet>,
     pub(crate) instrument: Instrument,
@@ -37,7 +37,7 @@ impl SymbolEngine {
     /// An engine before its first packet.
     #[must_use]
     pub fn new(set: Arc<FeatureSet>, instrument: Instrument) -> Self {
-        let lob = LobEngine::new(&instrument, set.top_count());
+        let lob = LobEngine::new(&instrument, set.book_needs());
         let kernel = Kernel::new(&set, Units::from(&instrument), instrument.symbol_id);
         Self { set, instrument, lob, kernel, refusal: None }
     }

@@ -1,7 +1,8 @@
 //! The two ladders of one instrument.
 
 use market_model::{
-    BookOp, BookView, Level, MAX_SCALED, Packet, Side, StateError, StateReader, StateWriter,
+    BookNeeds, BookOp, BookView, Level, MAX_SCALED, Packet, Side, StateError, StateReader,
+    StateWriter,
 };
 
 use crate::error::Error;
@@ -24,8 +25,8 @@ pub enum BookShape {
 ///
 /// ```
 /// use lob_engine::Book;
-/// use market_model::{BookOp, BookView, Level, Packet, Side};
-/// let mut book = Book::new(5);
+/// use market_model::{BookNeeds, BookOp, BookView, Level, Packet, Side};
+/// let mut book = Book::new(BookNeeds::top(5));
 /// let mut packet = Packet::default();
 /// packet.push_level(BookOp::SetBid, Level::new(618_001, 696));
 /// packet.push_level(BookOp::SetAsk, Level::new(618_003, 12));
@@ -33,17 +34,16 @@ pub enum BookShape {
 /// assert_eq!(book.best(Side::Bid), Some(Level::new(618_001, 696)));
 /// # Ok::<(), lob_engine::Error>(())
 /// ```
-#[derive(Debug, Clone)]
 pub struct Book {
     bids: Ladder,
     asks: Ladder,
 }
 
 impl Book {
-    /// An empty book that keeps the best `top_count` levels of each side ready.
+    /// An empty book that keeps ready what is needed after every packet.
     #[must_use]
-    pub fn new(top_count: usize) -> Self {
-        Self { bids: Ladder::new(false, top_count), asks: Ladder::new(true, top_count) }
+    pub fn new(needs: BookNeeds) -> Self {
+        Self { bids: Ladder::new(false, needs), asks: Ladder::new(true, needs) }
     }
 
     /// Applies the runs of a packet in order and settles the best levels.
@@ -99,14 +99,21 @@ impl Book {
     }
 
     /// Refuses a packet as a whole before anything is changed (rule D11: no partial application).
-    fn check(&self, packet: &Packet) -> Result<(), Error> {
+    #[inline]
+    fn check(&mut self, packet: &Packet) -> Result<(), Error> {
         check_range(packet)?;
+        let changes = packet.levels.len();
+        if self.bids.has_room_for(changes) && self.asks.has_room_for(changes) {
+            return Ok(());
+        }
+        self.check_limit(packet)
+    }
+
+    #[cold]
+    fn check_limit(&self, packet: &Packet) -> Result<(), Error> {
         for (side, ladder, op) in
             [(Side::Bid, &self.bids, BookOp::SetBid), (Side::Ask, &self.asks, BookOp::SetAsk)]
         {
-            if ladder.len() + packet.levels.len() <= MAX_LEVELS {
-                continue;
-            }
             let new = packet
                 .runs()
                 .filter(|(run_op, _)| *run_op == op)
@@ -193,6 +200,13 @@ impl Book {
     }
 }
 
+impl core::fmt::Debug for Book {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (bids, asks) = (self.bids.top(), self.asks.top());
+        f.debug_struct("Book").field("top_bids", &bids).field("top_asks", &asks).finish()
+    }
+}
+
 const _: () = assert!((MAX_SCALED + 1).count_ones() == 1, "the range is a number of bits");
 
 #[inline]
@@ -235,6 +249,11 @@ impl BookView for Book {
     #[inline]
     fn top(&self, side: Side) -> &[Level] {
         self.ladder(side).top()
+    }
+
+    #[inline]
+    fn top_version(&self) -> Option<u64> {
+        Some(self.bids.top_version() + self.asks.top_version())
     }
 
     fn qty_between_lots(&self, side: Side, low_ticks: i64, high_ticks: i64) -> i128 {

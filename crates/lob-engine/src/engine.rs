@@ -3,7 +3,8 @@
 //! The order of decisions is section 2 of `specs/semantics.md`; the numbers in comments are its steps.
 
 use market_model::{
-    FeedKind, Instrument, Packet, PacketKind, QualityFlags, Sequencing, StateReader, StateWriter,
+    BookNeeds, FeedKind, Instrument, Packet, PacketKind, QualityFlags, Sequencing, StateReader,
+    StateWriter,
 };
 
 use crate::book::{Book, BookShape};
@@ -97,7 +98,7 @@ enum Status {
 }
 
 /// The book of one instrument with everything that decides whether it can be believed.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct LobEngine {
     feed: FeedKind,
     sequencing: Sequencing,
@@ -117,14 +118,14 @@ pub struct LobEngine {
 }
 
 impl LobEngine {
-    /// An empty book for an instrument, keeping `top_count` best levels of a side ready.
+    /// An empty book for an instrument.
     #[must_use]
-    pub fn new(instrument: &Instrument, top_count: usize) -> Self {
+    pub fn new(instrument: &Instrument, needs: BookNeeds) -> Self {
         Self {
             feed: instrument.feed,
             sequencing: instrument.sequencing,
             max_age_ns: instrument.max_age_ns,
-            book: Book::new(top_count),
+            book: Book::new(needs),
             sequence: Sequence::default(),
             status: Status::Empty,
             pending: QualityFlags::empty(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lob_engine::{Book, Error, MAX_LEVELS};
-use market_model::{BookOp, BookView, Level, MAX_SCALED, Packet, Side};
+use market_model::{BookNeeds, BookOp, BookView, Level, MAX_SCALED, Packet, Side};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -88,8 +88,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_paged_book_equals_a_sorted_map(packets in vec(packet(), 1..60), top in 1_usize..8, low in price(), high in price()) {
-        let (mut book, mut sorted) = (Book::new(top), Sorted::default());
+    fn the_paged_book_equals_a_sorted_map(packets in vec(packet(), 1..60), top in 1_usize..8, band_sums in any::<bool>(), low in price(), high in price()) {
+        let (mut book, mut sorted) = (Book::new(BookNeeds { top_count: top, band_sums }), Sorted::default());
         for packet in &packets {
             book.apply(packet).unwrap();
             sorted.apply(packet);
@@ -110,7 +110,7 @@ proptest! {
 
 #[test]
 fn a_level_far_away_is_reached_without_walking() {
-    let mut book = Book::new(2);
+    let mut book = Book::new(BookNeeds::top(2));
     let mut packet = Packet::default();
     for price in [1_000_000_000, 500, 7, 600_000_000_000] {
         packet.push_level(BookOp::SetAsk, Level::new(price, 1));
@@ -127,7 +127,7 @@ fn a_level_far_away_is_reached_without_walking() {
 
 #[test]
 fn a_market_that_moves_out_of_the_directory_comes_back_into_pages() {
-    let mut book = Book::new(1);
+    let mut book = Book::new(BookNeeds::top(1));
     let mut packet = Packet::default();
     packet.push_level(BookOp::SetBid, Level::new(5, 1));
     book.apply(&packet).unwrap();
@@ -145,7 +145,7 @@ fn a_market_that_moves_out_of_the_directory_comes_back_into_pages() {
 
 #[test]
 fn too_many_levels_are_refused_as_a_whole() {
-    let mut book = Book::new(1);
+    let mut book = Book::new(BookNeeds::top(1));
     let mut packet = Packet::default();
     for price in 1..=MAX_LEVELS as i64 {
         packet.push_level(BookOp::SetBid, Level::new(price * 1_000, 1));
@@ -163,7 +163,7 @@ fn too_many_levels_are_refused_as_a_whole() {
 #[test]
 fn prices_and_quantities_out_of_range_are_refused_as_a_whole() {
     for (price, qty) in [(0, 1), (-5, 1), (MAX_SCALED + 1, 1), (10, -1), (10, MAX_SCALED + 1)] {
-        let mut book = Book::new(1);
+        let mut book = Book::new(BookNeeds::top(1));
         let mut packet = Packet::default();
         packet.push_level(BookOp::SetBid, Level::new(9, 1));
         packet.push_level(BookOp::SetBid, Level::new(price, qty));
@@ -175,7 +175,7 @@ fn prices_and_quantities_out_of_range_are_refused_as_a_whole() {
 
 #[test]
 fn unknown_deletes_are_counted() {
-    let mut book = Book::new(1);
+    let mut book = Book::new(BookNeeds::top(1));
     let mut packet = Packet::default();
     packet.push_level(BookOp::SetBid, Level::new(100, 0));
     packet.push_level(BookOp::SetAsk, Level::new(9_000_000_000_000, 0));

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use book::{Book, drain, gzip_lines, options, read, shared};
 use lob_engine::{LobEngine, Outcome};
-use market_model::{BookView, Packet, PacketKind, Side, parse_scaled};
+use market_model::{BookNeeds, BookView, Packet, PacketKind, Side, parse_scaled};
 
 type Quote = ((i64, i64), (i64, i64));
 
@@ -105,7 +105,7 @@ fn rebuilt_best_quotes_equal_the_recorded_ones() {
         assert_eq!(source.progress().0, source.progress().1);
 
         let quotes = quotes(&paths, instrument.price_scale, instrument.qty_scale);
-        let mut engine = LobEngine::new(&instrument, 1);
+        let mut engine = LobEngine::new(&instrument, BookNeeds::top(1));
         let (mut book, mut last_seq, mut compared) = (Book::default(), 0, 0);
         let mut exceptions = Vec::new();
         for packet in packets.iter().filter(|packet| packet.touches_book()) {

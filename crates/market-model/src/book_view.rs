@@ -29,6 +29,24 @@ impl Level {
     }
 }
 
+/// What a book keeps ready after every packet: no more than somebody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BookNeeds {
+    /// Best levels of a side; at least 1 is kept.
+    pub top_count: usize,
+    /// Sums of neighbouring levels, so that quantities between two prices need not be added up one
+    /// by one. They are right without, and slow.
+    pub band_sums: bool,
+}
+
+impl BookNeeds {
+    /// The best `top_count` levels of a side and nothing else.
+    #[must_use]
+    pub const fn top(top_count: usize) -> Self {
+        Self { top_count, band_sums: false }
+    }
+}
+
 /// The settled book after one packet, as features see it.
 ///
 /// Implemented by the engine's book and by the naive one that checks it, so that the same kernel
@@ -36,6 +54,12 @@ impl Level {
 pub trait BookView {
     /// The best levels of a side, best first; at most as many as the book was built to keep ready.
     fn top(&self, side: Side) -> &[Level];
+
+    /// A number that changes whenever [`BookView::top`] of a side may have; `None` when the book does
+    /// not keep one. With it, what follows from the best levels alone is computed once.
+    fn top_version(&self) -> Option<u64> {
+        None
+    }
 
     /// Sum of lots with `low_ticks <= price <= high_ticks` on a side; 0 when the range is empty.
     fn qty_between_lots(&self, side: Side, low_ticks: i64, high_ticks: i64) -> i128;

@@ -5,9 +5,10 @@
 use market_model::{BookView, Side};
 
 use super::l1_column;
+use crate::bands::Bands;
 use crate::context::{Context, Units};
 use crate::meta::{ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
-use crate::numeric::{ceil_div, floor_div, ratio};
+use crate::numeric::ratio;
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
 
@@ -15,6 +16,7 @@ use crate::slots::Slots;
 #[derive(Debug, Clone)]
 pub struct Depth {
     wanted: Vec<(usize, Column)>,
+    bands: Bands,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -22,9 +24,16 @@ enum Column {
     Sum { side: Side, levels: usize },
     Price { side: Side, level: usize },
     Qty { side: Side, level: usize },
-    Within { side: Side, bps: i64 },
-    Band { side: Side, lo_bps: i64, hi_bps: i64 },
-    BandImbalance { lo_bps: i64, hi_bps: i64 },
+    Within { side: Side, position: Option<usize> },
+    Band { side: Side, band: Band },
+    BandImbalance { band: Band },
+}
+
+/// Positions of the two distances in `Bands`.
+#[derive(Debug, Clone, Copy)]
+struct Band {
+    near: Option<usize>,
+    far: Option<usize>,
 }
 
 const fn column(
@@ -154,25 +163,34 @@ impl Family for Depth {
     };
 
     fn new(wanted: &[Wanted<'_>], _units: Units) -> Self {
+        let keys = ["bps", "lo_bps", "hi_bps"];
+        let distances = |f: &'_ crate::Feature| keys.map(|key| f.opt_param(key).unwrap_or(0));
+        let bands = Bands::new(wanted.iter().flat_map(|(_, f)| distances(f)));
         let column = |f: &crate::Feature| {
             let side = if f.column_index.is_multiple_of(2) { Side::Bid } else { Side::Ask };
-            let band = || (f.wide_param("lo_bps"), f.wide_param("hi_bps"));
+            let position = |key| bands.position(f.wide_param(key));
+            let band = || Band { near: position("lo_bps"), far: position("hi_bps") };
             match f.column_index {
                 0 | 1 => Column::Sum { side, levels: f.int_param("levels") },
                 2 | 3 => Column::Price { side, level: f.int_param("level") },
                 4 | 5 => Column::Qty { side, level: f.int_param("level") },
-                6 | 7 => Column::Within { side, bps: f.wide_param("bps") },
-                8 | 9 => Column::Band { side, lo_bps: band().0, hi_bps: band().1 },
-                _ => Column::BandImbalance { lo_bps: band().0, hi_bps: band().1 },
+                6 | 7 => Column::Within { side, position: position("bps") },
+                8 | 9 => Column::Band { side, band: band() },
+                _ => Column::BandImbalance { band: band() },
             }
         };
-        Self { wanted: wanted.iter().map(|(slot, f)| (*slot, column(f))).collect() }
+        Self { wanted: wanted.iter().map(|(slot, f)| (*slot, column(f))).collect(), bands }
     }
 
     #[inline]
     fn fill<B: BookView>(&mut self, context: &Context<'_, B>, slots: &mut Slots<'_>) {
         let tick = i128::from(context.units.tick_scaled);
         let lot = i128::from(context.units.lot_scaled);
+        self.bands.fill(context);
+        let bands = &self.bands;
+        let between = |side, band: Band| {
+            bands.up_to(side, band.far).exclusive - bands.up_to(side, band.near).exclusive
+        };
         for &(slot, column) in &self.wanted {
             match column {
                 Column::Sum { side, levels } => {
@@ -188,49 +206,15 @@ impl Family for Depth {
                         slots.i128(slot, i128::from(found.qty_lots) * lot);
                     }
                 }
-                Column::Within { side, bps } => {
-                    slots.i128(slot, band(context, side, 0, Far::Inclusive(bps)));
+                Column::Within { side, position } => {
+                    slots.i128(slot, bands.up_to(side, position).inclusive * lot);
                 }
-                Column::Band { side, lo_bps, hi_bps } => {
-                    slots.i128(slot, band(context, side, lo_bps, Far::Exclusive(hi_bps)));
-                }
-                Column::BandImbalance { lo_bps, hi_bps } => {
-                    let bids = band(context, Side::Bid, lo_bps, Far::Exclusive(hi_bps));
-                    let asks = band(context, Side::Ask, lo_bps, Far::Exclusive(hi_bps));
-                    slots.opt_f64(slot, ratio(bids - asks, bids + asks));
+                Column::Band { side, band } => slots.i128(slot, between(side, band) * lot),
+                Column::BandImbalance { band } => {
+                    let (bids, asks) = (between(Side::Bid, band), between(Side::Ask, band));
+                    slots.opt_f64(slot, ratio((bids - asks) * lot, (bids + asks) * lot));
                 }
             }
         }
     }
-}
-
-/// The far end of a band.
-#[derive(Clone, Copy)]
-enum Far {
-    Inclusive(i64),
-    Exclusive(i64),
-}
-
-/// Scaled quantity with distance from the mid in `near_bps..far`, by exact integer bounds in ticks.
-///
-/// With `s = bid + ask`, a bid at price `p` has distance `(s - 2p) * 10^4 / s`; solved for `p` the
-/// bounds are rationals over `2 * 10^4 * tick`, rounded inward.
-fn band<B: BookView>(context: &Context<'_, B>, side: Side, near_bps: i64, far: Far) -> i128 {
-    let s = i128::from(context.quotes.bid) + i128::from(context.quotes.ask);
-    let den = 20_000 * i128::from(context.units.tick_scaled);
-    let sign = if side == Side::Bid { -1 } else { 1 };
-    let at = |bps: i64| s * (10_000 + sign * i128::from(bps));
-    let (low, high) = match (side, far) {
-        (Side::Bid, Far::Inclusive(bps)) => (ceil_div(at(bps), den), floor_div(at(near_bps), den)),
-        (Side::Bid, Far::Exclusive(bps)) => {
-            (floor_div(at(bps), den) + 1, floor_div(at(near_bps), den))
-        }
-        (Side::Ask, Far::Inclusive(bps)) => (ceil_div(at(near_bps), den), floor_div(at(bps), den)),
-        (Side::Ask, Far::Exclusive(bps)) => {
-            (ceil_div(at(near_bps), den), ceil_div(at(bps), den) - 1)
-        }
-    };
-    // Bounds lie within twice the ask, far inside 64 bits.
-    let lots = context.book.qty_between_lots(side, low as i64, high as i64);
-    lots * i128::from(context.units.lot_scaled)
 }

@@ -121,14 +121,16 @@ impl Family for Ema {
 
     #[inline]
     fn fill<B: BookView>(&mut self, context: &Context<'_, B>, slots: &mut Slots<'_>) {
+        let is_packet = context.stamp.is_some();
+        let mut decay = Decay::default();
+        let book_moves = is_packet && context.book_step && !context.frozen;
         for index in 0..self.averages.len() {
             // An average of an average steps when that one did; it stands before this one.
-            let input_average = self.averages[index].input_average;
-            let input_stepped = input_average.is_none_or(|input| self.averages[input].stepped);
-            let average = &mut self.averages[index];
+            let (before, rest) = self.averages.split_at_mut(index);
+            let average = &mut rest[0];
+            let input_stepped = average.input_average.is_none_or(|input| before[input].stepped);
             let input_stands = context.frozen && !average.input_is_clock;
-            let steps = context.stamp.is_some()
-                && (average.input_is_clock || (context.book_step && !context.frozen));
+            let steps = if average.input_is_clock { is_packet } else { book_moves };
             average.stepped = false;
             if steps
                 && input_stepped
@@ -136,7 +138,8 @@ impl Family for Ema {
             {
                 average.stepped = true;
                 slots.own_steps[average.slot] += 1;
-                average.step(as_f64(word, average.input_dtype), context.now_ns);
+                let x = as_f64(word, average.input_dtype);
+                average.step(x, context.now_ns, &mut decay);
             }
             if let (false, Some(value)) = (input_stands, average.state) {
                 if average.rounded {
@@ -176,7 +179,8 @@ impl Family for Ema {
 }
 
 impl Average {
-    fn step(&mut self, x: f64, now_ns: i64) {
+    #[inline]
+    fn step(&mut self, x: f64, now_ns: i64, decay: &mut Decay) {
         let first = self.state.is_none();
         let e = match self.state {
             Some(e) => e,
@@ -186,10 +190,7 @@ impl Average {
         let a = match self.alpha {
             Alpha::Fixed(a) => a,
             Alpha::Tau { .. } if first => 1.0,
-            Alpha::Tau { tau_ns } => {
-                let dt_ns = now_ns - self.last_ns;
-                1.0 - det_exp(-((dt_ns as f64) / (tau_ns as f64)))
-            }
+            Alpha::Tau { tau_ns } => decay.alpha(now_ns - self.last_ns, tau_ns),
         };
         self.last_ns = now_ns;
         self.state = Some(if first && !self.seed_zero {
@@ -202,6 +203,26 @@ impl Average {
     }
 }
 
+/// The last weight: averages with the same time constant stand together and step together.
+#[derive(Default)]
+struct Decay {
+    dt_ns: i64,
+    tau_ns: i64,
+    alpha: f64,
+}
+
+impl Decay {
+    #[inline]
+    fn alpha(&mut self, dt_ns: i64, tau_ns: i64) -> f64 {
+        if (dt_ns, tau_ns) != (self.dt_ns, self.tau_ns) {
+            let alpha = 1.0 - det_exp(-((dt_ns as f64) / (tau_ns as f64)));
+            *self = Self { dt_ns, tau_ns, alpha };
+        }
+        self.alpha
+    }
+}
+
+#[inline]
 fn as_f64(word: u64, dtype: Dtype) -> f64 {
     match dtype {
         Dtype::F64 => f64::from_bits(word),
