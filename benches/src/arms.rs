@@ -4,7 +4,7 @@
 
 use hftbacktest::depth::{BTreeMarketDepth, HashMapMarketDepth, ROIVectorMarketDepth};
 use lob_engine::Book;
-use market_model::{BookView, Packet, PacketKind, Side};
+use market_model::{BookView, MarketEvent, Packet, PacketKind, Side};
 
 pub use instruction_gate::arms::{core, lob_shared, lob_shared_every_event};
 
@@ -34,13 +34,13 @@ pub fn book_packets(book: &mut Book, tape: &Tape) -> i64 {
 #[inline(never)]
 pub fn book_rows(book: &mut Book, packet: &mut Packet, tape: &Tape) -> i64 {
     let mut sum = 0_i64;
+    let mut events = tape.events.as_slice();
     packet.clear();
-    for event in &tape.events {
-        if event.append_to(packet) == Some(true) {
-            apply(book, packet);
-            sum = sum.wrapping_add(best(book));
-            packet.clear();
-        }
+    while let Some((taken, true)) = MarketEvent::append_packet(events, packet) {
+        events = &events[taken..];
+        apply(book, packet);
+        sum = sum.wrapping_add(best(book));
+        packet.clear();
     }
     sum
 }

@@ -34,15 +34,30 @@ impl SideCounts {
         Self { limit, bids: 0, asks: 0 }
     }
 
+    #[inline]
+    const fn of(&mut self, op: BookOp) -> &mut usize {
+        match op {
+            BookOp::SetBid | BookOp::ClearBid => &mut self.bids,
+            BookOp::SetAsk | BookOp::ClearAsk => &mut self.asks,
+        }
+    }
+
     /// Counts one level; `false` when it is one too many.
     #[inline]
     const fn admit(&mut self, op: BookOp) -> bool {
-        let count = match op {
-            BookOp::SetBid | BookOp::ClearBid => &mut self.bids,
-            BookOp::SetAsk | BookOp::ClearAsk => &mut self.asks,
-        };
-        *count += 1;
-        *count <= self.limit
+        self.add(op, 1);
+        *self.of(op) <= self.limit
+    }
+
+    /// Levels that may still come.
+    #[inline]
+    const fn room(&mut self, op: BookOp) -> usize {
+        self.limit.saturating_sub(*self.of(op))
+    }
+
+    #[inline]
+    const fn add(&mut self, op: BookOp, levels: usize) {
+        *self.of(op) += levels;
     }
 }
 

@@ -87,6 +87,36 @@ pub struct MarketEvent {
 const _: () = assert!(size_of::<MarketEvent>() == 64 && align_of::<MarketEvent>() == 8);
 
 impl MarketEvent {
+    /// Appends events to a packet up to the last one of the packet; how many were taken, and whether
+    /// the packet is complete. `None` as for [`MarketEvent::append_to`].
+    ///
+    /// Level changes that differ in nothing but price and quantity are taken together.
+    #[must_use]
+    pub fn append_packet(events: &[Self], packet: &mut Packet) -> Option<(usize, bool)> {
+        let mut taken = 0;
+        while let Some(event) = events.get(taken) {
+            taken += 1;
+            if event.append_to(packet)? {
+                return Some((taken, true));
+            }
+            if event.kind == EventKind::LevelSet as u8 {
+                let bid = event.flags & EventFlags::BID.bits() != 0;
+                let op = if bid { BookOp::SetBid } else { BookOp::SetAsk };
+                let alike = events[taken..].iter().take_while(|next| next.continues(event));
+                let level = |e: &Self| Level { price_ticks: e.price_ticks, qty_lots: e.qty_lots };
+                taken += packet.extend_levels(op, alike.map(level));
+            }
+        }
+        Some((taken, false))
+    }
+
+    #[inline]
+    fn continues(&self, event: &Self) -> bool {
+        (self.kind, self.flags, self.symbol_id) == (event.kind, event.flags, event.symbol_id)
+            && (self.ts_event_ns, self.ts_recv_ns, self.seq)
+                == (event.ts_event_ns, event.ts_recv_ns, event.seq)
+    }
+
     /// Appends the event to a packet; `true` when it was the last event of the packet.
     ///
     /// Header fields (times, sequence, symbol) are taken from the event. L3 kinds are refused with
@@ -174,5 +204,33 @@ mod tests {
         assert_eq!((packet.ts_event_ns, packet.seq, packet.symbol_id), (5, 7, 1));
         let order = MarketEvent { kind: EventKind::OrderAdd as u8, ..base };
         assert_eq!(order.append_to(&mut packet), None);
+    }
+
+    #[test]
+    fn a_packet_at_once_equals_its_events_one_by_one() {
+        let event = |kind: EventKind, flags: EventFlags, price_ticks| MarketEvent {
+            kind: kind as u8,
+            flags: flags.bits(),
+            price_ticks,
+            qty_lots: price_ticks % 7,
+            seq: 9,
+            ..MarketEvent::default()
+        };
+        let (bid, ask) = (EventFlags::BID, EventFlags::empty());
+        let mut events: Vec<_> = (1..5).map(|p| event(EventKind::LevelSet, bid, p)).collect();
+        events.extend((5..9).map(|p| event(EventKind::LevelSet, ask, p)));
+        events.push(event(EventKind::LevelDelete, ask, 9));
+        events.push(event(EventKind::LevelSet, ask, 10));
+        events.push(event(EventKind::LevelSet, EventFlags::LAST_OF_PACKET, 11));
+        events.push(event(EventKind::LevelSet, bid, 12));
+        let (mut one_by_one, mut at_once) = (Packet::default(), Packet::default());
+        let ends = events.iter().position(|e| e.append_to(&mut one_by_one) == Some(true));
+        assert_eq!(ends, Some(10));
+        let taken = MarketEvent::append_packet(&events, &mut at_once);
+        assert_eq!((taken, at_once), (Some((11, true)), one_by_one));
+        let rest = MarketEvent::append_packet(&events[11..], &mut Packet::default());
+        assert_eq!(rest, Some((1, false)));
+        let order = event(EventKind::OrderAdd, bid, 1);
+        assert_eq!(MarketEvent::append_packet(&[order], &mut Packet::default()), None);
     }
 }

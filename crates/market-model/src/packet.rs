@@ -142,6 +142,25 @@ impl Packet {
         }
     }
 
+    /// Appends level changes of one operation, which must be a set; how many there were.
+    ///
+    /// # Panics
+    ///
+    /// Panics after 2^32 levels in one packet.
+    #[inline]
+    pub fn extend_levels(&mut self, op: BookOp, levels: impl Iterator<Item = Level>) -> usize {
+        debug_assert!(matches!(op, BookOp::SetBid | BookOp::SetAsk));
+        let before = self.levels.len();
+        self.levels.extend(levels);
+        let end = u32::try_from(self.levels.len()).expect("a packet has fewer than 2^32 levels");
+        match self.run_ends.last_mut() {
+            Some(run) if run.op == op => run.end = end,
+            _ if self.levels.len() > before => self.run_ends.push(Run { op, end }),
+            _ => {}
+        }
+        self.levels.len() - before
+    }
+
     /// Appends a run without levels: a clear of one whole side.
     ///
     /// # Panics

@@ -80,6 +80,31 @@ impl Grids {
         Err(self.level_fault(row))
     }
 
+    /// Takes the rows that differ from a level taken before in nothing but price and quantity; how
+    /// many there are. Real files hold long runs of them.
+    #[inline]
+    fn push_levels_like(
+        &self,
+        like: &Row,
+        rows: &[Row],
+        packet: &mut Packet,
+        counts: &mut SideCounts,
+    ) -> usize {
+        let op = if like.ev & BUY != 0 { BookOp::SetBid } else { BookOp::SetAsk };
+        let same = |row: &&Row| {
+            (row.ev, row.local_ts_ns, row.exch_ts_ns)
+                == (like.ev, like.local_ts_ns, like.exch_ts_ns)
+        };
+        let level = |row: &Row| match (self.price.steps(row.px), self.qty.steps(row.qty)) {
+            (Some(price_ticks @ 1..), Some(qty_lots)) => Some(Level { price_ticks, qty_lots }),
+            _ => None,
+        };
+        let rows = rows.iter().take(counts.room(op)).take_while(same);
+        let taken = packet.extend_levels(op, rows.map_while(level));
+        counts.add(op, taken);
+        taken
+    }
+
     /// The reason why [`Grids::push_level`] takes a row no further.
     #[cold]
     fn level_fault(&self, row: &Row) -> RowFault {
@@ -224,7 +249,10 @@ impl Group {
         packet: &mut Packet,
         stats: &mut SourceStats,
     ) -> (usize, Option<Stop>) {
-        for (index, row) in rows.iter().enumerate() {
+        let mut next = 0;
+        while let Some(row) = rows.get(next) {
+            let index = next;
+            next += 1;
             if row.ev & LOCAL == 0 {
                 continue;
             }
@@ -241,6 +269,9 @@ impl Group {
             }
             if let Err(stop) = self.take_row(row, grids, packet, stats) {
                 return (index, Some(stop));
+            }
+            if matches!(row.ev & KIND_MASK, KIND_DEPTH | KIND_SNAPSHOT) {
+                next += grids.push_levels_like(row, &rows[next..], packet, &mut self.counts);
             }
         }
         (rows.len(), None)

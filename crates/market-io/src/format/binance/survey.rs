@@ -13,6 +13,8 @@ use crate::source::OpenOptions;
 
 /// Lines that are looked at, counted from the first one of the symbol.
 const SURVEY_LINES: u64 = 20_000;
+/// The same when the sizes are given, and with them what takes long to be sure of.
+const SHORT_SURVEY_LINES: u64 = 2_000;
 const MAX_LISTED_SYMBOLS: usize = 50;
 
 /// What the first lines say.
@@ -44,7 +46,9 @@ pub(super) fn survey(options: &OpenOptions) -> Result<Survey, Error> {
     let wanted = options.symbol.as_deref();
     let mut lines = Lines::open(&options.inputs)?;
     let mut findings = Findings::default();
-    while findings.lines < SURVEY_LINES {
+    let has_sizes = options.tick_size.is_some() && options.lot_size.is_some();
+    let limit = if has_sizes { SHORT_SURVEY_LINES } else { SURVEY_LINES };
+    while findings.lines < limit {
         let line = match lines.next_line() {
             Ok(Some(Line::Text(range))) => lines.text(range),
             Ok(Some(Line::TooLong)) => continue,
