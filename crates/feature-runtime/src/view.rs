@@ -17,7 +17,10 @@ pub enum FeatureValue {
 }
 
 impl FeatureValue {
-    pub(crate) fn from_word(word: u64, dtype: Dtype) -> Self {
+    /// The value that a word of a frame holds.
+    #[inline]
+    #[must_use]
+    pub fn from_word(word: u64, dtype: Dtype) -> Self {
         match dtype {
             Dtype::I64 => Self::I64(word.cast_signed()),
             Dtype::F64 => Self::F64(f64::from_bits(word)),

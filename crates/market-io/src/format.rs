@@ -14,8 +14,8 @@ pub use events::{EventsWriter, read_events_header};
 
 pub(crate) mod binance;
 mod events;
-mod hftbacktest;
-mod npy;
+pub(crate) mod hftbacktest;
+pub(crate) mod npy;
 
 const SNIFF_BYTES: usize = 4096;
 
@@ -23,6 +23,7 @@ const SNIFF_BYTES: usize = 4096;
 const MAX_LEVELS_PER_SIDE: usize = 10_000;
 
 /// Counts the levels of one event, side by side.
+#[derive(Debug)]
 struct SideCounts {
     limit: usize,
     bids: usize,
@@ -116,7 +117,7 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
         named => named,
     };
     match format {
-        Format::Hftbacktest => Ok(Box::new(hftbacktest::open(options)?)),
+        Format::Hftbacktest => hftbacktest::open(options),
         Format::Binance => Ok(Box::new(binance::open(options)?)),
         // Detection never answers `Auto`.
         Format::Auto | Format::Events => Ok(Box::new(events::open(options)?)),

@@ -74,6 +74,11 @@ impl SourceStats {
 
     pub(crate) fn reject(&mut self, fault: Fault) {
         self.rejected += 1;
+        self.keep(fault);
+    }
+
+    /// Keeps the reason for a packet that is counted already.
+    pub(crate) fn keep(&mut self, fault: Fault) {
         if self.faults.len() < MAX_KEPT_FAULTS {
             self.faults.push(fault);
         }

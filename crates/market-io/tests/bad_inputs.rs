@@ -273,11 +273,6 @@ fn unusable_files_are_named() {
             with(0, (BID, 0, 1_723_161_255_000, 99.8, 1.0)),
             &["row 0", "field `local_ts`", "milliseconds"],
         ),
-        fatal(
-            "orders",
-            with(2, ((BID & !0xff) | 10, NS, NS + 5, 99.8, 1.0)),
-            &["row 2", "field `ev`", "order event 10", "L3"],
-        ),
         fatal("empty", Vec::new(), &["the file is empty"]),
         fatal("empty gzip", gzip(b""), &["the file is empty"]),
         fatal("unknown", b"hello\x1b[31m".to_vec(), &["unknown format", "`hello\\x1b[31m`"]),

@@ -4,349 +4,107 @@
 //! a run of such rows with one `local_ts`.
 
 mod grid;
+mod orders;
+mod rows;
 
 use std::path::{Path, PathBuf};
 
-use market_model::{
-    Aggressor, BookOp, FeedKind, Instrument, Level, MAX_SCALED, Packet, PacketKind, Sequencing,
-    Trade, check_ns,
-};
+use market_model::{FeedKind, Instrument, Packet, PacketKind, Sequencing};
 
-use self::grid::{Grid, sizes};
+pub use self::rows::{RowDecoder, RowFault, Stop};
+
+use self::grid::sizes;
+use self::rows::MAX_INITIAL_LEVELS;
 use super::npy::{Row, Rows};
-use super::{MAX_LEVELS_PER_SIDE, SideCounts};
 use crate::bytes::total_bytes;
-use crate::error::{Error, Fault, Location};
+use crate::error::{Error, Fault, Location, Position};
 use crate::source::{OpenOptions, Source, SourceStats};
 
-const LOCAL: u64 = 1 << 30;
-const BUY: u64 = 1 << 29;
-const SELL: u64 = 1 << 28;
-const KIND_MASK: u64 = 0xff;
+/// Rows in order, a stretch at a time.
+trait Stretches: Send {
+    /// Makes sure that a row is at hand; `false` after the last one.
+    fn ready(&mut self) -> Result<bool, Error>;
 
-const KIND_DEPTH: u64 = 1;
-const KIND_TRADE: u64 = 2;
-const KIND_CLEAR: u64 = 3;
-const KIND_SNAPSHOT: u64 = 4;
-const KIND_BBO: u64 = 5;
-const KIND_FIRST_L3: u64 = 10;
-const KIND_LAST_L3: u64 = 13;
-const KIND_FIRST_CUSTOM: u64 = 100;
+    /// The rows at hand.
+    fn rest(&self) -> &[Row];
 
-const MAX_INITIAL_LEVELS: usize = 50_000;
+    /// Steps over rows at hand.
+    fn step(&mut self, rows: usize);
 
-pub(super) fn open(options: &OpenOptions) -> Result<HftbacktestSource, Error> {
-    HftbacktestSource::open(options)
+    /// Where the next row is.
+    fn location(&self) -> Location;
+
+    /// Bytes consumed, and their total.
+    fn progress(&self) -> (u64, u64);
 }
 
-/// Why a row is refused: field, expectation, finding.
-struct RowFault {
-    field: &'static str,
-    expected: &'static str,
-    found: String,
+/// Arrays that another part of the program holds.
+struct Arrays<A> {
+    arrays: Vec<A>,
+    current: usize,
+    index: usize,
 }
 
-impl RowFault {
-    #[cold]
-    fn value(field: &'static str, expected: &'static str, value: f64) -> Self {
-        Self { field, expected, found: value.to_string() }
-    }
-}
-
-/// Turns rows into packet content.
-#[derive(Debug, Clone, Copy)]
-struct Grids {
-    price: Grid,
-    qty: Grid,
-}
-
-impl Grids {
-    #[inline]
-    fn push_level(
-        &self,
-        row: &Row,
-        packet: &mut Packet,
-        counts: &mut SideCounts,
-    ) -> Result<(), RowFault> {
-        let side = row.ev & (BUY | SELL);
-        let op = if side == BUY { BookOp::SetBid } else { BookOp::SetAsk };
-        let (price, qty) = (self.price.steps(row.px), self.qty.steps(row.qty));
-        if let (Some(price_ticks @ 1..), Some(qty_lots), BUY | SELL) = (price, qty, side)
-            && counts.admit(op)
-        {
-            packet.push_level(op, Level { price_ticks, qty_lots });
-            return Ok(());
-        }
-        Err(self.level_fault(row))
-    }
-
-    /// Takes the rows that differ from a level taken before in nothing but price and quantity; how
-    /// many there are. Real files hold long runs of them.
-    #[inline]
-    fn push_levels_like(
-        &self,
-        like: &Row,
-        rows: &[Row],
-        packet: &mut Packet,
-        counts: &mut SideCounts,
-    ) -> usize {
-        let op = if like.ev & BUY != 0 { BookOp::SetBid } else { BookOp::SetAsk };
-        let same = |row: &&Row| {
-            (row.ev, row.local_ts_ns, row.exch_ts_ns)
-                == (like.ev, like.local_ts_ns, like.exch_ts_ns)
-        };
-        let level = |row: &Row| match (self.price.steps(row.px), self.qty.steps(row.qty)) {
-            (Some(price_ticks @ 1..), Some(qty_lots)) => Some(Level { price_ticks, qty_lots }),
-            _ => None,
-        };
-        let rows = rows.iter().take(counts.room(op)).take_while(same);
-        let taken = packet.extend_levels(op, rows.map_while(level));
-        counts.add(op, taken);
-        taken
-    }
-
-    /// The reason why [`Grids::push_level`] takes a row no further.
-    #[cold]
-    fn level_fault(&self, row: &Row) -> RowFault {
-        if !matches!(row.ev & (BUY | SELL), BUY | SELL) {
-            return side_fault(row);
-        }
-        if let Err(fault) = self.price_ticks(row).and_then(|_| self.qty_lots(row)) {
-            return fault;
-        }
-        RowFault {
-            field: "ev",
-            expected: "at most 10000 levels of one side in a packet (50000 in an initial book)",
-            found: "more".into(),
-        }
-    }
-
-    fn push_trade(
-        &self,
-        row: &Row,
-        packet: &mut Packet,
-        stats: &mut SourceStats,
-    ) -> Result<(), RowFault> {
-        let aggressor = match row.ev & (BUY | SELL) {
-            BUY => Aggressor::Buy,
-            SELL => Aggressor::Sell,
-            0 => Aggressor::Unknown,
-            _ => return Err(side_fault(row)),
-        };
-        let price_ticks = self.price_ticks(row)?;
-        let qty_lots = self.qty_lots(row)?;
-        if qty_lots == 0 {
-            stats.ignore(b"trade of quantity 0");
-            return Ok(());
-        }
-        packet.trades.push(Trade { price_ticks, qty_lots, aggressor });
-        Ok(())
-    }
-
-    fn push_clear(&self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
-        let op = match row.ev & (BUY | SELL) {
-            BUY => BookOp::ClearBid,
-            SELL => BookOp::ClearAsk,
-            0 => {
-                packet.push_clear_side(BookOp::ClearBid);
-                packet.push_clear_side(BookOp::ClearAsk);
-                return Ok(());
+impl<A: AsRef<[Row]> + Send> Stretches for Arrays<A> {
+    fn ready(&mut self) -> Result<bool, Error> {
+        while let Some(array) = self.arrays.get(self.current) {
+            if self.index < array.as_ref().len() {
+                return Ok(true);
             }
-            _ => return Err(side_fault(row)),
-        };
-        // hftbacktest clears the whole side when the bound is not a number.
-        if !row.px.is_finite() {
-            packet.push_clear_side(op);
-            return Ok(());
+            self.index = 0;
+            self.current += 1;
         }
-        let price_ticks = self.price_ticks(row)?;
-        packet.push_level(op, Level { price_ticks, qty_lots: 0 });
-        Ok(())
+        Ok(false)
     }
 
-    #[inline]
-    fn price_ticks(&self, row: &Row) -> Result<i64, RowFault> {
-        match self.price.steps(row.px) {
-            Some(ticks) if ticks > 0 => Ok(ticks),
-            _ => Err(self.price_fault(row.px)),
-        }
+    fn rest(&self) -> &[Row] {
+        self.arrays.get(self.current).map_or(&[], |array| &array.as_ref()[self.index..])
     }
 
-    #[inline]
-    fn qty_lots(&self, row: &Row) -> Result<i64, RowFault> {
-        self.qty.steps(row.qty).ok_or_else(|| self.qty_fault(row.qty))
+    fn step(&mut self, rows: usize) {
+        self.index += rows;
     }
 
-    #[cold]
-    fn price_fault(&self, px: f64) -> RowFault {
-        let on_grid = "a price on the tick grid (pass --tick-size to set the grid)";
-        let positive = "a positive price up to 2^53-1 after scaling";
-        let usable = px > 0.0 && px * self.price.power <= MAX_SCALED as f64;
-        RowFault::value("px", if usable { on_grid } else { positive }, px)
+    fn location(&self) -> Location {
+        let position = Position::Row { row: self.index as u64, offset: self.index as u64 * 64 };
+        Location { path: format!("array {}", self.current).into(), position }
     }
 
-    #[cold]
-    fn qty_fault(&self, qty: f64) -> RowFault {
-        let on_grid = "a quantity on the lot grid (pass --lot-size to set the grid)";
-        let positive = "a quantity from 0 up to 2^53-1 after scaling";
-        let usable = qty >= 0.0 && qty * self.qty.power <= MAX_SCALED as f64;
-        RowFault::value("qty", if usable { on_grid } else { positive }, qty)
+    fn progress(&self) -> (u64, u64) {
+        let rows = |arrays: &[A]| arrays.iter().map(|array| array.as_ref().len()).sum::<usize>();
+        let read = rows(&self.arrays[..self.current]) + self.index;
+        (read as u64 * 64, rows(&self.arrays) as u64 * 64)
     }
 }
 
-#[cold]
-fn side_fault(row: &Row) -> RowFault {
-    let found = format!("{:#x}", row.ev);
-    RowFault { field: "ev", expected: "one side flag (bit 29 buy, bit 28 sell)", found }
+/// Packets of arrays in memory; `initial` is the book before the first row.
+///
+/// # Errors
+///
+/// [`Error`] when a row of the initial book is not a level.
+pub fn open_arrays<A>(
+    mut instrument: Instrument,
+    arrays: Vec<A>,
+    initial: Option<&[Row]>,
+) -> Result<Box<dyn Source>, Error>
+where
+    A: AsRef<[Row]> + Send + 'static,
+{
+    instrument.feed = FeedKind::Delta;
+    instrument.sequencing = Sequencing::Arrival;
+    let reader = Arrays { arrays, current: 0, index: 0 };
+    let mut source = RowSource::new(instrument, reader);
+    if let Some(rows) = initial {
+        let book = source.decoder.initial_book(rows.iter().copied()).map_err(|(row, fault)| {
+            let position = Position::Row { row: row as u64, offset: row as u64 * 64 };
+            source.located(fault, Location { path: "initial book".into(), position })
+        })?;
+        source.state = State::Initial(Box::new(book));
+    }
+    Ok(Box::new(source))
 }
 
-/// Why [`Group::take`] stopped before the end of its rows.
-enum Stop {
-    /// The next row belongs to another packet.
-    PacketEnd,
-    /// The next row is refused, and with it the packet.
-    Refused(RowFault),
-    /// The next row makes the rest of the input unusable.
-    Fatal(RowFault),
-    /// The next row is an order-by-order event of this kind.
-    OrderEvent(u64),
-}
-
-/// The rows of one `local_ts`, while they are collected.
-struct Group {
-    local_ts_ns: Option<i64>,
-    /// Local time of the packet before, below which no row may lie.
-    floor_ns: i64,
-    exch_ts_ns: i64,
-    counts: SideCounts,
-    has_clear: bool,
-    has_snapshot: bool,
-    refused: bool,
-}
-
-impl Group {
-    const fn new(floor_ns: i64) -> Self {
-        Self {
-            local_ts_ns: None,
-            floor_ns,
-            exch_ts_ns: 0,
-            counts: SideCounts::new(MAX_LEVELS_PER_SIDE),
-            has_clear: false,
-            has_snapshot: false,
-            refused: false,
-        }
-    }
-
-    fn has_content(&self, packet: &Packet) -> bool {
-        self.refused || packet.touches_book() || !packet.trades.is_empty()
-    }
-
-    /// Takes rows into the packet; the number taken, and why it stopped early.
-    fn take(
-        &mut self,
-        rows: &[Row],
-        grids: &Grids,
-        packet: &mut Packet,
-        stats: &mut SourceStats,
-    ) -> (usize, Option<Stop>) {
-        let mut next = 0;
-        while let Some(row) = rows.get(next) {
-            let index = next;
-            next += 1;
-            if row.ev & LOCAL == 0 {
-                continue;
-            }
-            if self.local_ts_ns != Some(row.local_ts_ns) {
-                if self.has_content(packet) {
-                    return (index, Some(Stop::PacketEnd));
-                }
-                if let Err(fault) = self.begin(row, packet) {
-                    return (index, Some(Stop::Fatal(fault)));
-                }
-            }
-            if self.refused {
-                continue;
-            }
-            if let Err(stop) = self.take_row(row, grids, packet, stats) {
-                return (index, Some(stop));
-            }
-            if matches!(row.ev & KIND_MASK, KIND_DEPTH | KIND_SNAPSHOT) {
-                next += grids.push_levels_like(row, &rows[next..], packet, &mut self.counts);
-            }
-        }
-        (rows.len(), None)
-    }
-
-    fn begin(&mut self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
-        let local_ts_ns = row.local_ts_ns;
-        let fault = |expected, found| Err(RowFault { field: "local_ts", expected, found });
-        if local_ts_ns < self.floor_ns {
-            let found = format!("{local_ts_ns} after {}", self.floor_ns);
-            return fault("local times that do not decrease", found);
-        }
-        if local_ts_ns != 0
-            && let Err(wrong) = check_ns(local_ts_ns)
-        {
-            return fault("0 or a time in ns", wrong.to_string());
-        }
-        *self = Self::new(local_ts_ns);
-        self.local_ts_ns = Some(local_ts_ns);
-        packet.ts_recv_ns = local_ts_ns;
-        packet.ts_event_ns = 0;
-        Ok(())
-    }
-
-    #[inline]
-    fn take_row(
-        &mut self,
-        row: &Row,
-        grids: &Grids,
-        packet: &mut Packet,
-        stats: &mut SourceStats,
-    ) -> Result<(), Stop> {
-        if row.exch_ts_ns != self.exch_ts_ns {
-            if row.exch_ts_ns != 0
-                && let Err(wrong) = check_ns(row.exch_ts_ns)
-            {
-                let found = wrong.to_string();
-                let expected = "0 or a time in ns";
-                return Err(Stop::Refused(RowFault { field: "exch_ts", expected, found }));
-            }
-            self.exch_ts_ns = row.exch_ts_ns;
-            packet.ts_event_ns = packet.ts_event_ns.max(row.exch_ts_ns);
-        }
-        let kind = row.ev & KIND_MASK;
-        let result = match kind {
-            KIND_DEPTH => grids.push_level(row, packet, &mut self.counts),
-            KIND_SNAPSHOT => {
-                self.has_snapshot = true;
-                grids.push_level(row, packet, &mut self.counts)
-            }
-            KIND_TRADE => grids.push_trade(row, packet, stats),
-            KIND_CLEAR => {
-                self.has_clear = true;
-                grids.push_clear(row, packet)
-            }
-            KIND_BBO => {
-                stats.ignore(b"kind 5");
-                Ok(())
-            }
-            KIND_FIRST_CUSTOM.. => {
-                stats.ignore(format!("kind {kind}").as_bytes());
-                Ok(())
-            }
-            KIND_FIRST_L3..=KIND_LAST_L3 => return Err(Stop::OrderEvent(kind)),
-            _ => Err(RowFault {
-                field: "ev",
-                expected: "kind 1 to 5, 10 to 13, or 100 and above",
-                found: format!("kind {kind}"),
-            }),
-        };
-        result.map_err(Stop::Refused)
-    }
-}
-
-/// The rows of all inputs in order.
+/// The rows of all files in order.
 struct Reader {
     inputs: Vec<PathBuf>,
     opened: usize,
@@ -356,8 +114,7 @@ struct Reader {
     total_bytes: u64,
 }
 
-impl Reader {
-    /// Makes sure that a row is at hand; `false` at the end of the last input.
+impl Stretches for Reader {
     fn ready(&mut self) -> Result<bool, Error> {
         loop {
             if let Some(rows) = &mut self.rows {
@@ -381,12 +138,20 @@ impl Reader {
         self.rows.as_ref().map_or(&[], |rows| &rows.chunk()[self.index..])
     }
 
-    /// Where the next row is.
+    fn step(&mut self, rows: usize) {
+        self.index += rows;
+    }
+
     fn location(&self) -> Location {
         match &self.rows {
             Some(rows) => rows.location(self.index),
             None => Location::file(&self.inputs[self.opened.saturating_sub(1)]),
         }
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        let current = self.rows.as_ref().map_or(0, Rows::position);
+        ((self.closed_bytes + current).min(self.total_bytes), self.total_bytes)
     }
 }
 
@@ -399,75 +164,61 @@ enum State {
     Rows,
 }
 
-/// Packets of hftbacktest arrays.
-pub(super) struct HftbacktestSource {
+/// Packets of hftbacktest rows.
+struct RowSource<R> {
     instrument: Instrument,
-    stats: SourceStats,
-    reader: Reader,
-    grids: Grids,
-    last_local_ts_ns: i64,
+    reader: R,
+    decoder: RowDecoder,
     state: State,
     ended: bool,
 }
 
-impl HftbacktestSource {
-    fn open(options: &OpenOptions) -> Result<Self, Error> {
-        let first = options.inputs.first().ok_or(Error::NoInput)?;
-        let total_bytes = total_bytes(&options.inputs)?;
-        // Every header is checked before the first packet is handed out.
-        for path in &options.inputs {
-            Rows::open(path)?;
-        }
-        let symbol = match &options.symbol {
-            Some(symbol) => symbol.clone(),
-            None => first.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        };
-        let (tick, lot) = sizes(options, &symbol)?;
-        let mut instrument = Instrument::new(options.symbol_id, &symbol, &tick, &lot)?;
-        instrument.feed = FeedKind::Delta;
-        instrument.sequencing = Sequencing::Arrival;
-        let mut source = Self {
-            grids: Grids {
-                price: Grid::new(instrument.price_scale, instrument.tick_scaled),
-                qty: Grid::new(instrument.qty_scale, instrument.lot_scaled),
-            },
-            instrument,
-            stats: SourceStats::default(),
-            reader: Reader {
-                inputs: options.inputs.clone(),
-                opened: 0,
-                rows: None,
-                index: 0,
-                closed_bytes: 0,
-                total_bytes,
-            },
-            last_local_ts_ns: i64::MIN,
-            state: State::Rows,
-            ended: false,
-        };
-        if let Some(path) = &options.initial_snapshot {
-            source.state = State::Initial(Box::new(source.read_initial(path)?));
-        }
-        Ok(source)
+pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
+    let first = options.inputs.first().ok_or(Error::NoInput)?;
+    let total_bytes = total_bytes(&options.inputs)?;
+    // Every header is checked before the first packet is handed out.
+    for path in &options.inputs {
+        Rows::open(path)?;
+    }
+    let symbol = match &options.symbol {
+        Some(symbol) => symbol.clone(),
+        None => first.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+    };
+    let (tick, lot) = sizes(options, &symbol)?;
+    let mut instrument = Instrument::new(options.symbol_id, &symbol, &tick, &lot)?;
+    instrument.feed = FeedKind::Delta;
+    instrument.sequencing = Sequencing::Arrival;
+    let reader = Reader {
+        inputs: options.inputs.clone(),
+        opened: 0,
+        rows: None,
+        index: 0,
+        closed_bytes: 0,
+        total_bytes,
+    };
+    let mut source = RowSource::new(instrument, reader);
+    if let Some(path) = &options.initial_snapshot {
+        source.state = State::Initial(Box::new(source.read_initial(path)?));
+    }
+    Ok(Box::new(source))
+}
+
+impl<R: Stretches> RowSource<R> {
+    fn new(instrument: Instrument, reader: R) -> Self {
+        let decoder = RowDecoder::new(&instrument);
+        Self { instrument, reader, decoder, state: State::Rows, ended: false }
     }
 
     /// The book of an end-of-day file: rows of kind 4 without times.
     fn read_initial(&self, path: &Path) -> Result<Packet, Error> {
         let mut rows = Rows::open(path)?;
-        let mut packet = Packet { kind: PacketKind::Snapshot, ..Packet::default() };
-        packet.symbol_id = self.instrument.symbol_id;
-        let mut counts = SideCounts::new(MAX_INITIAL_LEVELS);
-        while rows.advance()? {
-            for (index, row) in rows.chunk().iter().enumerate() {
-                let result = if row.ev & KIND_MASK == KIND_SNAPSHOT {
-                    self.grids.push_level(row, &mut packet, &mut counts)
-                } else {
-                    let found = format!("kind {}", row.ev & KIND_MASK);
-                    Err(RowFault { field: "ev", expected: "kind 4 (snapshot) only", found })
-                };
-                result.map_err(|fault| self.located(fault, rows.location(index)))?;
-            }
+        let mut levels = Vec::new();
+        while levels.len() <= 2 * MAX_INITIAL_LEVELS && rows.advance()? {
+            levels.extend_from_slice(rows.chunk());
         }
+        let packet = self.decoder.initial_book(levels).map_err(|(index, fault)| {
+            self.located(fault, rows.location_of(index as u64))
+        })?;
         Ok(packet)
     }
 
@@ -483,54 +234,26 @@ impl HftbacktestSource {
 
     /// Reads the rows of the next packet that has content or is refused.
     fn read_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
-        let mut group = Group::new(self.last_local_ts_ns);
-        let mut refused: Option<Fault> = None;
         while self.reader.ready()? {
-            let (taken, stop) =
-                group.take(self.reader.rest(), &self.grids, packet, &mut self.stats);
-            self.reader.index += taken;
-            self.stats.records += taken as u64;
+            let (taken, stop) = self.decoder.take(self.reader.rest(), packet);
+            self.reader.step(taken);
             match stop {
                 None => {}
                 Some(Stop::PacketEnd) => break,
                 Some(Stop::Refused(fault)) => {
-                    refused = Some(self.located(fault, self.reader.location()));
-                    group.refused = true;
+                    let fault = self.located(fault, self.reader.location());
+                    self.decoder.stats.keep(fault);
                 }
                 Some(Stop::Fatal(fault)) => {
                     return Err(self.located(fault, self.reader.location()).into());
                 }
-                Some(Stop::OrderEvent(kind)) => return Err(self.order_event(kind)),
             }
         }
-        self.last_local_ts_ns = group.local_ts_ns.unwrap_or(self.last_local_ts_ns);
-        if let Some(fault) = refused {
-            let (ts_event_ns, ts_recv_ns) = (packet.ts_event_ns, packet.ts_recv_ns);
-            packet.clear();
-            (packet.ts_event_ns, packet.ts_recv_ns) = (ts_event_ns, ts_recv_ns);
-            packet.kind = PacketKind::Rejected;
-            self.stats.reject(fault);
-        } else if !group.has_content(packet) {
-            return Ok(false);
-        } else if group.has_clear && group.has_snapshot {
-            packet.kind = PacketKind::Snapshot;
-        }
-        packet.symbol_id = self.instrument.symbol_id;
-        Ok(true)
-    }
-
-    #[cold]
-    fn order_event(&self, kind: u64) -> Error {
-        let what = format!(
-            "{}: field `ev`: expected kind 1 to 5 or 100 and above, found order event {kind}; \
-             order-by-order data comes with the L3 book",
-            self.instrument.symbol
-        );
-        Error::Unsupported { location: self.reader.location(), what }
+        Ok(self.decoder.finish(packet))
     }
 }
 
-impl Source for HftbacktestSource {
+impl<R: Stretches> Source for RowSource<R> {
     fn instrument(&self) -> &Instrument {
         &self.instrument
     }
@@ -561,9 +284,9 @@ impl Source for HftbacktestSource {
         };
         match more {
             Ok(true) => {
-                self.stats.packets += 1;
-                self.stats.depth_updates += u64::from(packet.touches_book());
-                self.stats.snapshots += u64::from(packet.kind == PacketKind::Snapshot);
+                self.decoder.stats.packets += 1;
+                self.decoder.stats.depth_updates += u64::from(packet.touches_book());
+                self.decoder.stats.snapshots += u64::from(packet.kind == PacketKind::Snapshot);
             }
             Ok(false) => self.ended = true,
             Err(_) => {
@@ -575,12 +298,10 @@ impl Source for HftbacktestSource {
     }
 
     fn stats(&self) -> &SourceStats {
-        &self.stats
+        &self.decoder.stats
     }
 
     fn progress(&self) -> (u64, u64) {
-        let current = self.reader.rows.as_ref().map_or(0, Rows::position);
-        let total = self.reader.total_bytes;
-        ((self.reader.closed_bytes + current).min(total), total)
+        self.reader.progress()
     }
 }

@@ -20,18 +20,26 @@ const MAX_HEADER_BYTES: usize = 1 << 16;
 const FILE_BUFFER_BYTES: usize = CHUNK_ROWS * size_of::<Row>();
 const CHUNK_ROWS: usize = 1024;
 
-/// One row of an hftbacktest array.
-#[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+/// One row of an hftbacktest array, as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-pub(super) struct Row {
-    pub(super) ev: u64,
-    pub(super) exch_ts_ns: i64,
-    pub(super) local_ts_ns: i64,
-    pub(super) px: f64,
-    pub(super) qty: f64,
-    pub(super) order_id: u64,
-    pub(super) ival: i64,
-    pub(super) fval: f64,
+pub struct Row {
+    /// Kind in bits 0 to 7; flags EXCH 31, LOCAL 30, BUY 29, SELL 28.
+    pub ev: u64,
+    /// Event time, UTC ns; 0 when unknown.
+    pub exch_ts_ns: i64,
+    /// Local receive time, UTC ns; 0 when unknown.
+    pub local_ts_ns: i64,
+    /// Price; in a clear the price up to which a side is cleared.
+    pub px: f64,
+    /// Quantity; 0 deletes.
+    pub qty: f64,
+    /// Order id in order events, else 0.
+    pub order_id: u64,
+    /// Not used.
+    pub ival: i64,
+    /// Not used.
+    pub fval: f64,
 }
 
 const ROW_BYTES: u64 = size_of::<Row>() as u64;
@@ -250,7 +258,11 @@ impl Rows {
 
     /// Where a row of the current chunk is.
     pub(super) fn location(&self, index: usize) -> Location {
-        let row = self.chunk_row + index as u64;
+        self.location_of(self.chunk_row + index as u64)
+    }
+
+    /// Where a row of the array is.
+    pub(super) fn location_of(&self, row: u64) -> Location {
         let position = Position::Row { row, offset: self.header_bytes + row * ROW_BYTES };
         Location { path: self.member.path.clone(), position }
     }

@@ -1,0 +1,491 @@
+//! Rows to packets, for files and for rows that another program holds.
+
+use market_model::{
+    Aggressor, BookOp, Instrument, Level, MAX_SCALED, Packet, PacketKind, Trade, check_ns,
+};
+
+use super::grid::Grid;
+use super::orders::Orders;
+use crate::format::npy::Row;
+use crate::format::{MAX_LEVELS_PER_SIDE, SideCounts};
+use crate::source::SourceStats;
+
+const LOCAL: u64 = 1 << 30;
+const BUY: u64 = 1 << 29;
+const SELL: u64 = 1 << 28;
+pub(super) const KIND_MASK: u64 = 0xff;
+
+pub(super) const KIND_DEPTH: u64 = 1;
+pub(super) const KIND_TRADE: u64 = 2;
+const KIND_CLEAR: u64 = 3;
+pub(super) const KIND_SNAPSHOT: u64 = 4;
+const KIND_BBO: u64 = 5;
+const KIND_ORDER_ADD: u64 = 10;
+const KIND_ORDER_CANCEL: u64 = 11;
+const KIND_ORDER_MODIFY: u64 = 12;
+const KIND_ORDER_FILL: u64 = 13;
+const KIND_FIRST_CUSTOM: u64 = 100;
+
+pub(super) const MAX_INITIAL_LEVELS: usize = 50_000;
+
+/// Why a row is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("field `{field}`: expected {expected}, found {found}")]
+pub struct RowFault {
+    /// Column of the row.
+    pub field: &'static str,
+    /// What the format asks for.
+    pub expected: &'static str,
+    /// What was there.
+    pub found: String,
+}
+
+impl RowFault {
+    #[cold]
+    fn value(field: &'static str, expected: &'static str, value: f64) -> Self {
+        Self { field, expected, found: value.to_string() }
+    }
+}
+
+/// Turns one row into packet content.
+#[derive(Debug, Clone, Copy)]
+struct Grids {
+    price: Grid,
+    qty: Grid,
+}
+
+impl Grids {
+    #[inline]
+    fn push_level(
+        &self,
+        row: &Row,
+        packet: &mut Packet,
+        counts: &mut SideCounts,
+    ) -> Result<(), RowFault> {
+        let side = row.ev & (BUY | SELL);
+        let op = if side == BUY { BookOp::SetBid } else { BookOp::SetAsk };
+        let (price, qty) = (self.price.steps(row.px), self.qty.steps(row.qty));
+        if let (Some(price_ticks @ 1..), Some(qty_lots), BUY | SELL) = (price, qty, side)
+            && counts.admit(op)
+        {
+            packet.push_level(op, Level { price_ticks, qty_lots });
+            return Ok(());
+        }
+        Err(self.level_fault(row))
+    }
+
+    /// Takes the rows that differ from a level taken before in nothing but price and quantity; how
+    /// many there are. Real files hold long runs of them.
+    #[inline]
+    fn push_levels_like(
+        &self,
+        like: &Row,
+        rows: &[Row],
+        packet: &mut Packet,
+        counts: &mut SideCounts,
+    ) -> usize {
+        let op = if like.ev & BUY != 0 { BookOp::SetBid } else { BookOp::SetAsk };
+        let same = |row: &&Row| {
+            (row.ev, row.local_ts_ns, row.exch_ts_ns)
+                == (like.ev, like.local_ts_ns, like.exch_ts_ns)
+        };
+        let level = |row: &Row| match (self.price.steps(row.px), self.qty.steps(row.qty)) {
+            (Some(price_ticks @ 1..), Some(qty_lots)) => Some(Level { price_ticks, qty_lots }),
+            _ => None,
+        };
+        let rows = rows.iter().take(counts.room(op)).take_while(same);
+        let taken = packet.extend_levels(op, rows.map_while(level));
+        counts.add(op, taken);
+        taken
+    }
+
+    /// The reason why [`Grids::push_level`] takes a row no further.
+    #[cold]
+    fn level_fault(&self, row: &Row) -> RowFault {
+        if !matches!(row.ev & (BUY | SELL), BUY | SELL) {
+            return side_fault(row);
+        }
+        if let Err(fault) = self.price_ticks(row).and_then(|_| self.qty_lots(row)) {
+            return fault;
+        }
+        too_many_levels()
+    }
+
+    fn push_trade(
+        &self,
+        row: &Row,
+        packet: &mut Packet,
+        stats: &mut SourceStats,
+    ) -> Result<(), RowFault> {
+        let aggressor = match row.ev & (BUY | SELL) {
+            BUY => Aggressor::Buy,
+            SELL => Aggressor::Sell,
+            0 => Aggressor::Unknown,
+            _ => return Err(side_fault(row)),
+        };
+        let price_ticks = self.price_ticks(row)?;
+        let qty_lots = self.qty_lots(row)?;
+        if qty_lots == 0 {
+            stats.ignore(b"trade of quantity 0");
+            return Ok(());
+        }
+        packet.trades.push(Trade { price_ticks, qty_lots, aggressor });
+        Ok(())
+    }
+
+    fn push_clear(&self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
+        let op = match row.ev & (BUY | SELL) {
+            BUY => BookOp::ClearBid,
+            SELL => BookOp::ClearAsk,
+            0 => {
+                packet.push_clear_side(BookOp::ClearBid);
+                packet.push_clear_side(BookOp::ClearAsk);
+                return Ok(());
+            }
+            _ => return Err(side_fault(row)),
+        };
+        // hftbacktest clears the whole side when the bound is not a number.
+        if !row.px.is_finite() {
+            packet.push_clear_side(op);
+            return Ok(());
+        }
+        let price_ticks = self.price_ticks(row)?;
+        packet.push_level(op, Level { price_ticks, qty_lots: 0 });
+        Ok(())
+    }
+
+    #[inline]
+    fn price_ticks(&self, row: &Row) -> Result<i64, RowFault> {
+        match self.price.steps(row.px) {
+            Some(ticks) if ticks > 0 => Ok(ticks),
+            _ => Err(self.price_fault(row.px)),
+        }
+    }
+
+    #[inline]
+    fn qty_lots(&self, row: &Row) -> Result<i64, RowFault> {
+        self.qty.steps(row.qty).ok_or_else(|| self.qty_fault(row.qty))
+    }
+
+    #[cold]
+    fn price_fault(&self, px: f64) -> RowFault {
+        let on_grid = "a price on the tick grid (pass --tick-size to set the grid)";
+        let positive = "a positive price up to 2^53-1 after scaling";
+        let usable = px > 0.0 && px * self.price.power <= MAX_SCALED as f64;
+        RowFault::value("px", if usable { on_grid } else { positive }, px)
+    }
+
+    #[cold]
+    fn qty_fault(&self, qty: f64) -> RowFault {
+        let on_grid = "a quantity on the lot grid (pass --lot-size to set the grid)";
+        let positive = "a quantity from 0 up to 2^53-1 after scaling";
+        let usable = qty >= 0.0 && qty * self.qty.power <= MAX_SCALED as f64;
+        RowFault::value("qty", if usable { on_grid } else { positive }, qty)
+    }
+}
+
+#[cold]
+fn too_many_levels() -> RowFault {
+    RowFault {
+        field: "ev",
+        expected: "at most 10000 levels of one side in a packet (50000 in an initial book)",
+        found: "more".into(),
+    }
+}
+
+#[cold]
+fn side_fault(row: &Row) -> RowFault {
+    let found = format!("{:#x}", row.ev);
+    RowFault { field: "ev", expected: "one side flag (bit 29 buy, bit 28 sell)", found }
+}
+
+/// Why [`RowDecoder::take`] stopped before the end of its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The next row belongs to another packet.
+    PacketEnd,
+    /// The next row is refused, and with it the packet: its rows are passed over.
+    Refused(RowFault),
+    /// The next row makes the rest of the input unusable.
+    Fatal(RowFault),
+}
+
+/// The rows of one `local_ts`, while they are collected.
+#[derive(Debug)]
+struct Group {
+    local_ts_ns: Option<i64>,
+    exch_ts_ns: i64,
+    counts: SideCounts,
+    has_clear: bool,
+    has_snapshot: bool,
+    refused: bool,
+}
+
+impl Group {
+    const fn new() -> Self {
+        Self {
+            local_ts_ns: None,
+            exch_ts_ns: 0,
+            counts: SideCounts::new(MAX_LEVELS_PER_SIDE),
+            has_clear: false,
+            has_snapshot: false,
+            refused: false,
+        }
+    }
+
+    fn has_content(&self, packet: &Packet) -> bool {
+        self.refused || packet.touches_book() || !packet.trades.is_empty()
+    }
+}
+
+/// Rows in, packets out: the one reading of `specs/inputs/hftbacktest.md`, for rows of files and for
+/// rows that another program holds.
+///
+/// ```
+/// use market_io::hftbacktest::{Row, RowDecoder, Stop};
+/// use market_model::{Instrument, Packet};
+///
+/// let btc = Instrument::new(0, "BTCUSDT", "0.1", "0.001")?;
+/// let mut decoder = RowDecoder::new(&btc);
+/// let bid = Row { ev: 1 << 30 | 1 << 29 | 1, local_ts_ns: 0, px: 61_800.1, qty: 0.696, ..Row::default() };
+/// let mut packet = Packet::default();
+/// assert_eq!(decoder.take(&[bid], &mut packet), (1, None));
+/// assert!(decoder.finish(&mut packet));
+/// assert_eq!((packet.levels[0].price_ticks, packet.levels[0].qty_lots), (618_001, 696));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct RowDecoder {
+    symbol_id: u32,
+    grids: Grids,
+    orders: Orders,
+    group: Group,
+    /// Local time of the packet before, below which no row may lie.
+    floor_ns: i64,
+    pub(super) stats: SourceStats,
+}
+
+impl RowDecoder {
+    /// A decoder before its first row.
+    #[must_use]
+    pub fn new(instrument: &Instrument) -> Self {
+        Self {
+            symbol_id: instrument.symbol_id,
+            grids: Grids {
+                price: Grid::new(instrument.price_scale, instrument.tick_scaled),
+                qty: Grid::new(instrument.qty_scale, instrument.lot_scaled),
+            },
+            orders: Orders::default(),
+            group: Group::new(),
+            floor_ns: i64::MIN,
+            stats: SourceStats::default(),
+        }
+    }
+
+    /// What was read, refused and left out so far.
+    #[must_use]
+    pub fn stats(&self) -> &SourceStats {
+        &self.stats
+    }
+
+    /// Takes rows into the packet; the number taken, and why it stopped early.
+    ///
+    /// After [`Stop::Refused`] the call is made again with the rows from the refused one on; it passes over
+    /// the rest of the packet. After [`Stop::PacketEnd`] comes [`RowDecoder::finish`].
+    pub fn take(&mut self, rows: &[Row], packet: &mut Packet) -> (usize, Option<Stop>) {
+        let (taken, stop) = self.take_rows(rows, packet);
+        self.stats.records += taken as u64;
+        if matches!(stop, Some(Stop::Refused(_))) {
+            self.group.refused = true;
+            self.stats.rejected += 1;
+        }
+        (taken, stop)
+    }
+
+    fn take_rows(&mut self, rows: &[Row], packet: &mut Packet) -> (usize, Option<Stop>) {
+        let mut next = 0;
+        while let Some(row) = rows.get(next) {
+            let index = next;
+            next += 1;
+            if row.ev & LOCAL == 0 {
+                continue;
+            }
+            if self.group.local_ts_ns != Some(row.local_ts_ns) {
+                if self.group.has_content(packet) {
+                    return (index, Some(Stop::PacketEnd));
+                }
+                if let Err(fault) = self.begin(row, packet) {
+                    return (index, Some(Stop::Fatal(fault)));
+                }
+            }
+            if self.group.refused {
+                continue;
+            }
+            if let Err(fault) = self.take_row(row, packet) {
+                return (index, Some(Stop::Refused(fault)));
+            }
+            if matches!(row.ev & KIND_MASK, KIND_DEPTH | KIND_SNAPSHOT) {
+                let counts = &mut self.group.counts;
+                next += self.grids.push_levels_like(row, &rows[next..], packet, counts);
+            }
+        }
+        (rows.len(), None)
+    }
+
+    /// Completes the packet; `false` when there is nothing in it to hand on.
+    pub fn finish(&mut self, packet: &mut Packet) -> bool {
+        let group = std::mem::replace(&mut self.group, Group::new());
+        self.floor_ns = group.local_ts_ns.unwrap_or(self.floor_ns);
+        if !group.has_content(packet) {
+            return false;
+        }
+        if group.refused {
+            let (ts_event_ns, ts_recv_ns) = (packet.ts_event_ns, packet.ts_recv_ns);
+            packet.clear();
+            (packet.ts_event_ns, packet.ts_recv_ns) = (ts_event_ns, ts_recv_ns);
+            packet.kind = PacketKind::Rejected;
+        } else if group.has_clear && group.has_snapshot {
+            packet.kind = PacketKind::Snapshot;
+        }
+        packet.symbol_id = self.symbol_id;
+        true
+    }
+
+    /// The book before the first row: rows of kind 4 without times.
+    ///
+    /// # Errors
+    ///
+    /// The number of the first row that is not a level of a snapshot, and why.
+    pub fn initial_book(
+        &self,
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Result<Packet, (usize, RowFault)> {
+        let mut packet = Packet { kind: PacketKind::Snapshot, ..Packet::default() };
+        packet.symbol_id = self.symbol_id;
+        let mut counts = SideCounts::new(MAX_INITIAL_LEVELS);
+        for (index, row) in rows.into_iter().enumerate() {
+            let kind = row.ev & KIND_MASK;
+            let result = if kind == KIND_SNAPSHOT {
+                self.grids.push_level(&row, &mut packet, &mut counts)
+            } else {
+                let found = format!("kind {kind}");
+                Err(RowFault { field: "ev", expected: "kind 4 (snapshot) only", found })
+            };
+            result.map_err(|fault| (index, fault))?;
+        }
+        Ok(packet)
+    }
+
+    fn begin(&mut self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
+        let local_ts_ns = row.local_ts_ns;
+        let floor_ns = self.group.local_ts_ns.unwrap_or(self.floor_ns);
+        let fault = |expected, found| Err(RowFault { field: "local_ts", expected, found });
+        if local_ts_ns < floor_ns {
+            let found = format!("{local_ts_ns} after {floor_ns}");
+            return fault("local times that do not decrease", found);
+        }
+        if local_ts_ns != 0
+            && let Err(wrong) = check_ns(local_ts_ns)
+        {
+            return fault("0 or a time in ns", wrong.to_string());
+        }
+        self.group = Group { local_ts_ns: Some(local_ts_ns), ..Group::new() };
+        packet.ts_recv_ns = local_ts_ns;
+        packet.ts_event_ns = 0;
+        Ok(())
+    }
+
+    #[inline]
+    fn take_row(&mut self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
+        let Self { group, grids, stats, .. } = self;
+        if row.exch_ts_ns != group.exch_ts_ns {
+            if row.exch_ts_ns != 0
+                && let Err(wrong) = check_ns(row.exch_ts_ns)
+            {
+                let found = wrong.to_string();
+                return Err(RowFault { field: "exch_ts", expected: "0 or a time in ns", found });
+            }
+            group.exch_ts_ns = row.exch_ts_ns;
+            packet.ts_event_ns = packet.ts_event_ns.max(row.exch_ts_ns);
+        }
+        let kind = row.ev & KIND_MASK;
+        match kind {
+            KIND_DEPTH => grids.push_level(row, packet, &mut group.counts),
+            KIND_SNAPSHOT => {
+                group.has_snapshot = true;
+                grids.push_level(row, packet, &mut group.counts)
+            }
+            KIND_TRADE => grids.push_trade(row, packet, stats),
+            KIND_CLEAR => {
+                group.has_clear = true;
+                if self.orders.is_empty() {
+                    return grids.push_clear(row, packet);
+                }
+                self.clear_orders(row, packet)
+            }
+            KIND_ORDER_ADD | KIND_ORDER_MODIFY | KIND_ORDER_CANCEL => self.take_order(row, packet),
+            KIND_BBO | KIND_ORDER_FILL | KIND_FIRST_CUSTOM.. => {
+                stats.ignore(format!("kind {kind}").as_bytes());
+                Ok(())
+            }
+            _ => Err(RowFault {
+                field: "ev",
+                expected: "kind 1 to 5, 10 to 13, or 100 and above",
+                found: format!("kind {kind}"),
+            }),
+        }
+    }
+
+    /// An order event becomes the new quantities of the levels that it touches.
+    fn take_order(&mut self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
+        let id = row.order_id;
+        let wrong = |expected| RowFault { field: "order_id", expected, found: id.to_string() };
+        let level = |grids: &Grids| -> Result<Level, RowFault> {
+            let (price_ticks, qty_lots) = (grids.price_ticks(row)?, grids.qty_lots(row)?);
+            Ok(Level { price_ticks, qty_lots })
+        };
+        let (op, new) = match row.ev & KIND_MASK {
+            KIND_ORDER_ADD => match row.ev & (BUY | SELL) {
+                BUY => (BookOp::SetBid, Some(level(&self.grids)?)),
+                SELL => (BookOp::SetAsk, Some(level(&self.grids)?)),
+                _ => return Err(side_fault(row)),
+            },
+            kind => {
+                let new = if kind == KIND_ORDER_MODIFY { Some(level(&self.grids)?) } else { None };
+                let gone = self.orders.cancel(id).ok_or_else(|| wrong("an order that rests"))?;
+                self.admit(gone.0)?;
+                packet.push_level(gone.0, gone.1);
+                (gone.0, new)
+            }
+        };
+        if let Some(new) = new {
+            let sum = self.orders.add(id, op, new).ok_or_else(|| wrong("a new order id"))?;
+            self.admit(op)?;
+            packet.push_level(op, sum);
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, op: BookOp) -> Result<(), RowFault> {
+        self.group.counts.admit(op).then_some(()).ok_or_else(too_many_levels)
+    }
+
+    /// hftbacktest's order books clear whole sides, whatever the bound.
+    fn clear_orders(&mut self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
+        let (bids, asks) = match row.ev & (BUY | SELL) {
+            BUY => (true, false),
+            SELL => (false, true),
+            0 => (true, true),
+            _ => return Err(side_fault(row)),
+        };
+        if bids {
+            self.orders.clear(BookOp::SetBid);
+            packet.push_clear_side(BookOp::ClearBid);
+        }
+        if asks {
+            self.orders.clear(BookOp::SetAsk);
+            packet.push_clear_side(BookOp::ClearAsk);
+        }
+        Ok(())
+    }
+}
