@@ -1,6 +1,7 @@
 //! Arms of the performance table: ours and the peers, over one tape.
 
 pub mod arms;
+pub mod backtests;
 pub mod check;
 pub mod files;
 pub mod peers;

@@ -21,7 +21,7 @@ from featureplane.hftbacktest import FeatureAsset, advance, lookup
 TICK, LOT = 0.1, 0.001
 LEVELS = 5
 WAKE_NS = 100_000_000
-HALF_SPREAD_TICKS, LEAN_TICKS, SKEW_TICKS = 20.0, 30.0, 4.0
+HALF_SPREAD_TICKS, LEAN_TICKS, SKEW_TICKS = 2.0, 10.0, 1.0
 MAX_POSITION = 0.005
 BY_HAND, PULLED, LOOKED_UP = 0, 1, 2
 NO_TICK = 0
@@ -178,7 +178,7 @@ def report(array: str) -> dict[str, Run]:
     return runs
 
 
-def grid(array: str, leans: tuple[float, ...] = (0.0, 15.0, 30.0, 60.0)) -> dict[float, float]:
+def grid(array: str, leans: tuple[float, ...] = (0.0, 5.0, 10.0, 20.0)) -> dict[float, float]:
     """Profit at the last mid, by lean, from one precomputed table."""
     matrix = new_asset(array).precompute("core_v1")
     mids = matrix.values[:, matrix.index("mid_price_x2")]

@@ -25,9 +25,9 @@ const TICK: f64 = 0.1;
 const LOT: f64 = 0.001;
 const LEVELS: usize = 5;
 const WAKE_NS: i64 = 100_000_000;
-const HALF_SPREAD_TICKS: f64 = 20.0;
-const LEAN_TICKS: f64 = 30.0;
-const SKEW_TICKS_PER_UNIT: f64 = 4.0;
+const HALF_SPREAD_TICKS: f64 = 2.0;
+const LEAN_TICKS: f64 = 10.0;
+const SKEW_TICKS_PER_UNIT: f64 = 1.0;
 const MAX_POSITION: f64 = 0.005;
 
 type Bot100ms = FeatureBot<Backtest<HashMapMarketDepth>>;

@@ -33,9 +33,7 @@ impl<B> FeatureBot<B> {
     {
         let backtest = inner.num_assets();
         match features.num_assets() {
-            Some(attached) if attached != backtest => {
-                Err(Error::AssetCount { backtest, attached })
-            }
+            Some(attached) if attached != backtest => Err(Error::AssetCount { backtest, attached }),
             _ => Ok(Self { inner, features }),
         }
     }
@@ -149,8 +147,15 @@ where
         wait: bool,
     ) -> Result<ElapseResult, BacktestError> {
         let inner = &mut self.inner;
-        let result =
-            inner.submit_buy_order(asset_no, order_id, price, qty, time_in_force, order_type, wait)?;
+        let result = inner.submit_buy_order(
+            asset_no,
+            order_id,
+            price,
+            qty,
+            time_in_force,
+            order_type,
+            wait,
+        )?;
         self.current(result)
     }
 
@@ -165,8 +170,15 @@ where
         wait: bool,
     ) -> Result<ElapseResult, BacktestError> {
         let inner = &mut self.inner;
-        let result = inner
-            .submit_sell_order(asset_no, order_id, price, qty, time_in_force, order_type, wait)?;
+        let result = inner.submit_sell_order(
+            asset_no,
+            order_id,
+            price,
+            qty,
+            time_in_force,
+            order_type,
+            wait,
+        )?;
         self.current(result)
     }
 

@@ -91,8 +91,7 @@ impl Features {
     ) -> Result<StockAsset<MD>, Error> {
         let Some(shared) = &self.shared else { return Ok(asset) };
         let depth = asset.local.depth();
-        let has_book =
-            depth.best_bid_tick() != INVALID_MIN || depth.best_ask_tick() != INVALID_MAX;
+        let has_book = depth.best_bid_tick() != INVALID_MIN || depth.best_ask_tick() != INVALID_MAX;
         if has_book != initial.is_some() {
             let word = |with| if with { "with" } else { "without" };
             let (depth, features) = (word(has_book), word(initial.is_some()));

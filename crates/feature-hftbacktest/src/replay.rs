@@ -6,7 +6,6 @@ use feature_runtime::{FeatureSet, SymbolEngine};
 use market_io::{Error, Source};
 use market_model::Packet;
 
-
 /// Features up to a time that the caller names, from the input that a backtest reads.
 ///
 /// Market data that is replayed does not react to orders, so features are a function of the input alone.

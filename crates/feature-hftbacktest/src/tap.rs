@@ -54,13 +54,7 @@ impl Asset {
             Some(Ok(packet)) => Some(packet),
             Some(Err((row, fault))) => return Err(Error::InitialBook { symbol, row, fault }),
         };
-        Ok(Self {
-            symbol,
-            decoder,
-            rows: Vec::new(),
-            packet: Packet::default(),
-            initial,
-        })
+        Ok(Self { symbol, decoder, rows: Vec::new(), packet: Packet::default(), initial })
     }
 
     /// Hands the open packet to the engine.

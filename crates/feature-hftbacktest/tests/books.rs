@@ -17,8 +17,8 @@ use hftbacktest::depth::{
 };
 use hftbacktest::types::{
     ADD_ORDER_EVENT, BUY_EVENT, Bot, CANCEL_ORDER_EVENT, DEPTH_CLEAR_EVENT, DEPTH_EVENT,
-    DEPTH_SNAPSHOT_EVENT, EXCH_EVENT, Event, FILL_EVENT, LOCAL_EVENT, MODIFY_ORDER_EVENT, SELL_EVENT,
-    TRADE_EVENT,
+    DEPTH_SNAPSHOT_EVENT, EXCH_EVENT, Event, FILL_EVENT, LOCAL_EVENT, MODIFY_ORDER_EVENT,
+    SELL_EVENT, TRADE_EVENT,
 };
 use market_model::{BookView, Level, Side};
 use setup::{FOREVER_NS, bot, compare_feed_by_feed, hash_map, recorded, set, stock, stock_of};

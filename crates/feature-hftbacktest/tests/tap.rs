@@ -121,7 +121,10 @@ fn orders_and_their_responses_never_reach_the_features() {
     distinct.dedup();
     let mut rest = frames.iter();
     for frame in distinct {
-        assert!(rest.any(|plain| plain.bytes == frame), "a frame that the plain pass does not have");
+        assert!(
+            rest.any(|plain| plain.bytes == frame),
+            "a frame that the plain pass does not have"
+        );
     }
     assert_eq!(frame_of(&traded, 0), frames.last().map(|frame| frame.bytes.clone()));
 }
@@ -133,9 +136,9 @@ fn two_files_with_a_book_before_them() {
     else {
         return;
     };
-    // The day starts after the book was taken; as a test of order any book will do.
+    // The book was taken at the end of the day; as a test any book will do.
     let dir = tempfile::tempdir().unwrap();
-    let late = SyntheticConfig { start_ns: 1_735_689_600_000_000_000, ..troubled() };
+    let late = SyntheticConfig { start_ns: 1_723_161_660_000_000_000, ..troubled() };
     let files = [day, synthetic(dir.path(), "b.npz", &late)];
     let frames = plain(&files, Some(book.clone()));
     assert_ne!(frames, plain(&files, None));
@@ -163,7 +166,8 @@ fn two_files_with_a_book_before_them() {
 fn two_assets_keep_to_themselves() {
     let dir = tempfile::tempdir().unwrap();
     let other = SyntheticConfig { seed: 8, ..troubled() };
-    let files = [synthetic(dir.path(), "a.npz", &troubled()), synthetic(dir.path(), "b.npz", &other)];
+    let files =
+        [synthetic(dir.path(), "a.npz", &troubled()), synthetic(dir.path(), "b.npz", &other)];
     let alone = [plain(&files[..1], None), plain(&files[1..], None)];
     let features = Features::new(Mode::LobFeature(set()));
     let mut backtest = Backtest::builder();
@@ -177,7 +181,11 @@ fn two_assets_keep_to_themselves() {
     compare_feed_by_feed(&mut bot, &mut |bot, now| {
         for (asset, frames) in alone.iter().enumerate() {
             let want = frame_at(frames, now.unwrap_or(i64::MAX)).map(content);
-            assert_eq!(frame_of(bot, asset).as_deref().map(content), want, "asset {asset}, {now:?}");
+            assert_eq!(
+                frame_of(bot, asset).as_deref().map(content),
+                want,
+                "asset {asset}, {now:?}"
+            );
         }
     });
 }

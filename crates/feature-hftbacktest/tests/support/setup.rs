@@ -54,10 +54,7 @@ pub fn synthetic(dir: &Path, name: &str, config: &SyntheticConfig) -> PathBuf {
     path
 }
 
-pub fn stock<MD>(
-    files: &[PathBuf],
-    depth: impl Fn() -> MD + 'static,
-) -> StockAsset<MD>
+pub fn stock<MD>(files: &[PathBuf], depth: impl Fn() -> MD + 'static) -> StockAsset<MD>
 where
     MD: MarketDepth + L2MarketDepth + 'static,
 {

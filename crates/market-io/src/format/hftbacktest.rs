@@ -216,9 +216,10 @@ impl<R: Stretches> RowSource<R> {
         while levels.len() <= 2 * MAX_INITIAL_LEVELS && rows.advance()? {
             levels.extend_from_slice(rows.chunk());
         }
-        let packet = self.decoder.initial_book(levels).map_err(|(index, fault)| {
-            self.located(fault, rows.location_of(index as u64))
-        })?;
+        let packet = self
+            .decoder
+            .initial_book(levels)
+            .map_err(|(index, fault)| self.located(fault, rows.location_of(index as u64)))?;
         Ok(packet)
     }
 
