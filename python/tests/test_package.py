@@ -13,7 +13,9 @@ from conftest import ROOT, write_log
 import featureplane as fp
 from featureplane import _ids, _lib
 
+# What needs another environment has its tests there (`make hftbacktest`).
 MODULES = ["featureplane", *(f"featureplane.{m.name}" for m in pkgutil.iter_modules(fp.__path__))]
+MODULES.remove("featureplane.hftbacktest")
 
 BARE = """
 import sys

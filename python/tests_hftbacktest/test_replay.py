@@ -14,6 +14,7 @@ from numba import njit
 import featureplane as fp
 from featureplane import hftbacktest as fh
 
+
 @njit
 def at_every_feed(hbt: Any, handle: int, values: Any, header: Any, out: Any, stamps: Any) -> int:
     wakes = 0

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --example market_maker -p feature-hftbacktest -- [array.npz]`; without a file a synthetic
 //! minute is made. Prices are of BTCUSDT: tick 0.1, lot 0.001.
+#![allow(clippy::print_stdout, reason = "a program for the terminal")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

@@ -72,7 +72,7 @@ impl CoReplay {
         if self.packet.ts_recv_ns != 0 {
             self.packet.ts_recv_ns += self.latency_offset_ns;
         }
-        Ok(more?)
+        more
     }
 
     /// The engine, with the last frame and the book.

@@ -1,5 +1,7 @@
 //! Our book beside each depth of hftbacktest, at every wake.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 #[path = "support/setup.rs"]
 mod setup;
 

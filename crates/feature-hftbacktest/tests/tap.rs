@@ -1,5 +1,7 @@
 //! The tap gives the bits of a plain pass, whatever the strategy does.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 #[path = "support/setup.rs"]
 mod setup;
 

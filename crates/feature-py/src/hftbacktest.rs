@@ -146,7 +146,7 @@ fn value(frame: &FrameRef<'_>, index: usize, feature: &Feature) -> f64 {
 ///
 /// `handle` is 0 or the address of a `RawReplay` that is alive.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn featureplane_advance(handle: *const Handle, now_ns: i64) -> i64 {
+pub(crate) unsafe extern "C" fn featureplane_advance(handle: *const Handle, now_ns: i64) -> i64 {
     // SAFETY: the caller's promise.
     let Some(handle) = (unsafe { handle.as_ref() }) else { return NO_HANDLE };
     catch_unwind(AssertUnwindSafe(|| handle.advance(now_ns))).unwrap_or(PANICKED)
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn featureplane_advance(handle: *const Handle, now_ns: i64
 ///
 /// As [`featureplane_advance`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn featureplane_get_feature(
+pub(crate) unsafe extern "C" fn featureplane_get_feature(
     handle: *const Handle,
     now_ns: i64,
     feature: i64,
@@ -325,7 +325,7 @@ fn shared(address: usize, rows: usize) -> PyResult<SharedRows> {
     if rows == 0 {
         return Err(failure("an array has no rows"));
     }
-    if address == 0 || address % align_of::<Row>() != 0 {
+    if address == 0 || !address.is_multiple_of(align_of::<Row>()) {
         return Err(failure("an array is not aligned to 8 bytes"));
     }
     Ok(SharedRows { address, rows })

@@ -7,7 +7,7 @@ from typing import Any, Final, final
 from featureplane._convert import Features
 from featureplane._types import Levels, Number, Trades
 
-__all__ = ["__version__", "FeatureEngine", "FeatureView", "RawTable", "built_in_sets", "decode_frame", "describe_set", "extract", "families", "write_synthetic"]
+__all__ = ["__version__", "FeatureEngine", "FeatureView", "RawReplay", "RawTable", "built_in_sets", "decode_frame", "describe_set", "extract", "families", "write_synthetic"]
 
 __version__: Final[str]
 """
@@ -314,6 +314,33 @@ class FeatureView:
         """
         Value words in the order of the set as a read-only memoryview of unsigned 64-bit integers:
         an i64 in two's complement, an f64 as its bits. Works without NumPy.
+        """
+
+@final
+class RawReplay:
+    """
+    The features of one asset, from the rows that its backtest reads.
+    """
+    def __new__(cls, features: "str", symbol: "str", tick_size: "str", lot_size: "str", inputs: "list[str | tuple[int, int]]", initial: "str | tuple[int, int] | None", latency_offset_ns: "int", /) -> RawReplay: ...
+    def addresses(self, /) -> tuple[int, int, int, int, int]:
+        """
+        Addresses of the handle, values, valid mask, ready mask and header.
+        """
+    def advance(self, /, now_ns: int) -> int:
+        """
+        Takes every packet received up to a time; the number of frames made.
+        """
+    def check(self, /) -> None:
+        """
+        Raises what stopped the replay, if anything did.
+        """
+    def names(self, /) -> list[str]:
+        """
+        Names of the features in order.
+        """
+    def rest(self, /) -> tuple[bytes, bytes]:
+        """
+        Local times (`int64`) and values (`float64`) of every frame still to come, as bytes.
         """
 
 @final

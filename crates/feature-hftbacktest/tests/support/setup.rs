@@ -1,5 +1,6 @@
 //! Stock assets, recorded and synthetic arrays, and the frames of a plain pass.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,24 +22,24 @@ use market_io::write::{NpzCompression, write_hftbacktest};
 use market_io::{Format, OpenOptions};
 use market_model::Packet;
 
-pub type StockAsset<MD> = Asset<dyn LocalProcessor<MD>, dyn Processor, Event>;
+pub(crate) type StockAsset<MD> = Asset<dyn LocalProcessor<MD>, dyn Processor, Event>;
 
-pub const NS_PER_S: i64 = 1_000_000_000;
+pub(crate) const NS_PER_S: i64 = 1_000_000_000;
 /// Longer than any gap; hftbacktest adds timeouts to its clock without a check.
-pub const FOREVER_NS: i64 = 1_000 * NS_PER_S;
+pub(crate) const FOREVER_NS: i64 = 1_000 * NS_PER_S;
 
 /// One frame, with the local time from which it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
-    pub local_ts_ns: i64,
-    pub bytes: Vec<u8>,
+pub(crate) struct Frame {
+    pub(crate) local_ts_ns: i64,
+    pub(crate) bytes: Vec<u8>,
 }
 
-pub fn set() -> FeatureSet {
+pub(crate) fn set() -> FeatureSet {
     built_in_set("core_v1").unwrap()
 }
 
-pub fn recorded(name: &str) -> Option<PathBuf> {
+pub(crate) fn recorded(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/hftbacktest");
     let path = root.join(name);
     if !path.is_file() {
@@ -48,13 +49,13 @@ pub fn recorded(name: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-pub fn synthetic(dir: &Path, name: &str, config: &SyntheticConfig) -> PathBuf {
+pub(crate) fn synthetic(dir: &Path, name: &str, config: &SyntheticConfig) -> PathBuf {
     let path = dir.join(name);
     write_hftbacktest(&path, config, NpzCompression::Stored, Existing::Refuse).unwrap();
     path
 }
 
-pub fn stock<MD>(files: &[PathBuf], depth: impl Fn() -> MD + 'static) -> StockAsset<MD>
+pub(crate) fn stock<MD>(files: &[PathBuf], depth: impl Fn() -> MD + 'static) -> StockAsset<MD>
 where
     MD: MarketDepth + L2MarketDepth + 'static,
 {
@@ -62,7 +63,7 @@ where
     stock_of(files.iter().map(file).collect(), depth)
 }
 
-pub fn stock_of<MD>(
+pub(crate) fn stock_of<MD>(
     sources: Vec<DataSource<Event>>,
     depth: impl Fn() -> MD + 'static,
 ) -> StockAsset<MD>
@@ -81,18 +82,18 @@ where
         .unwrap()
 }
 
-pub fn hash_map() -> HashMapMarketDepth {
+pub(crate) fn hash_map() -> HashMapMarketDepth {
     HashMapMarketDepth::new(0.1, 0.001)
 }
 
-pub fn hash_map_with_book(path: &Path) -> HashMapMarketDepth {
+pub(crate) fn hash_map_with_book(path: &Path) -> HashMapMarketDepth {
     let mut depth = hash_map();
     depth.apply_snapshot(&read_npz_file(path.to_str().unwrap(), "data").unwrap());
     depth
 }
 
 /// A bot over one tapped asset.
-pub fn bot<MD: MarketDepth + 'static>(asset: StockAsset<MD>) -> FeatureBot<Backtest<MD>> {
+pub(crate) fn bot<MD: MarketDepth + 'static>(asset: StockAsset<MD>) -> FeatureBot<Backtest<MD>> {
     let features = Features::new(Mode::LobFeature(set()));
     let asset = features.attach("BTCUSDT", asset).unwrap();
     let backtest = Backtest::builder().add_asset(asset).build().unwrap();
@@ -100,7 +101,7 @@ pub fn bot<MD: MarketDepth + 'static>(asset: StockAsset<MD>) -> FeatureBot<Backt
 }
 
 /// The frames of a plain pass over files, as the extractor makes it.
-pub fn plain(files: &[PathBuf], initial_snapshot: Option<PathBuf>) -> Vec<Frame> {
+pub(crate) fn plain(files: &[PathBuf], initial_snapshot: Option<PathBuf>) -> Vec<Frame> {
     let options = OpenOptions {
         inputs: files.to_vec(),
         format: Format::Hftbacktest,
@@ -124,19 +125,22 @@ pub fn plain(files: &[PathBuf], initial_snapshot: Option<PathBuf>) -> Vec<Frame>
 }
 
 /// The last frame of an asset as a strategy sees it.
-pub fn frame_of<B>(bot: &FeatureBot<B>, asset: usize) -> Option<Vec<u8>> {
+pub(crate) fn frame_of<B>(bot: &FeatureBot<B>, asset: usize) -> Option<Vec<u8>> {
     let view = bot.feature_view(asset).unwrap()?;
     Some(view.get().frame().as_bytes().to_vec())
 }
 
 /// The last of the frames that hold at a time.
-pub fn frame_at(frames: &[Frame], local_ts_ns: i64) -> Option<&[u8]> {
+pub(crate) fn frame_at(frames: &[Frame], local_ts_ns: i64) -> Option<&[u8]> {
     let after = frames.partition_point(|frame| frame.local_ts_ns <= local_ts_ns);
     frames[..after].last().map(|frame| frame.bytes.as_slice())
 }
 
 /// Runs to the end of the data, feed by feed; compares every wake. The number of wakes.
-pub fn compare_feed_by_feed<MD, B>(bot: &mut B, check: &mut dyn FnMut(&B, Option<i64>)) -> usize
+pub(crate) fn compare_feed_by_feed<MD, B>(
+    bot: &mut B,
+    check: &mut dyn FnMut(&B, Option<i64>),
+) -> usize
 where
     MD: MarketDepth,
     B: Bot<MD>,
