@@ -81,7 +81,8 @@ fn main() -> Result<()> {
         (middle[a] * 1e3, middle[b] * 1e3, middle[a] / middle[b])
     };
     let mut table = Vec::new();
-    let names = ["ROI, lob_shared_v1", "ROI, core_v1", "HashMap, lob_shared_v1", "HashMap, core_v1"];
+    let names =
+        ["ROI, lob_shared_v1", "ROI, core_v1", "HashMap, lob_shared_v1", "HashMap, core_v1"];
     for (name, (ours, plain)) in names.iter().zip([(1, 0), (2, 0), (4, 3), (5, 3)]) {
         let (a, b, value) = ratio(&mut rounds, ours, plain);
         let what = format!("backtest with features / without: {name}, time");
