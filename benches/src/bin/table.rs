@@ -106,9 +106,7 @@ fn counts() -> Result<BTreeMap<String, u64>> {
 fn time(tape: &Tape, rounds: usize) -> Result<Times> {
     let clear_book = |book: &mut Book| book.clear();
     let mut set = Arms::default();
-    set.add("book", Book::new(BookNeeds::top(5)), clear_book, |book| {
-        arms::book_packets(book, tape)
-    });
+    set.add("book", Book::new(BookNeeds::top(5)), clear_book, |book| arms::book_packets(book, tape));
     set.add(
         "rows",
         (Book::new(BookNeeds::top(5)), Packet::default()),
