@@ -11,6 +11,8 @@ mod columns;
 mod defect;
 mod flow;
 mod frame;
+mod levels;
+mod memory;
 mod sequencing;
 mod steps;
 #[cfg(test)]
@@ -79,7 +81,7 @@ impl Naive {
             book: Book::default(),
             order: Order::default(),
             clock: Clock::default(),
-            steps: Steps::new(set.len()),
+            steps: Steps::new(set),
             status: Status::Empty,
             pending: QualityFlags::empty(),
             epoch: 0,
@@ -145,7 +147,7 @@ impl Naive {
     }
 
     fn start_epoch(&mut self) {
-        self.steps.clear(self.defect);
+        self.steps.clear(&self.set, self.defect);
         self.epoch = self.epoch.wrapping_add(1);
         self.frames = 0;
         self.is_book_in_epoch = false;

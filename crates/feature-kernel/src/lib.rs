@@ -12,6 +12,7 @@ pub mod numeric;
 mod context;
 mod error;
 mod kernel;
+mod levels;
 mod registry;
 mod set;
 mod slots;

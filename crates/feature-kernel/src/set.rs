@@ -348,6 +348,11 @@ fn check_together(feature: &Feature, faults: &mut Faults) {
     {
         faults.push(fault(".params.hi_bps", format!("{hi} is not above lo_bps {lo}")));
     }
+    if let (Some(level), Some(levels)) = (feature.opt_param("level"), feature.opt_param("levels"))
+        && level >= levels
+    {
+        faults.push(fault(".params.level", format!("{level} is not below levels {levels}")));
+    }
     if feature.family.slug == "ema" {
         let given = [feature.opt_param("span"), feature.opt_param("tau_ns")];
         if given.iter().flatten().count() != 1 {

@@ -124,6 +124,11 @@ impl Scene<'_> {
         10_i128.pow(u32::from(self.instrument.price_scale))
     }
 
+    /// `f(Q)`.
+    pub(super) fn qty_unit(&self) -> f64 {
+        10_i128.pow(u32::from(self.instrument.qty_scale)) as f64
+    }
+
     fn mid_spread(&self, column: &str) -> Option<Value> {
         let (b, a) = (self.quote.bid, self.quote.ask);
         match column {

@@ -34,6 +34,7 @@ FamilyId = Literal[
     "depth",
     "ofi_l1",
     "time",
+    "ofi_ml",
     "ema",
 ]
 FAMILY_IDS: tuple[FamilyId, ...] = get_args(FamilyId)
@@ -79,6 +80,9 @@ ColumnId = Literal[
     "seconds_to_funding",
     "book_age_ns",
     "feed_latency_ns",
+    "ofi_ml",
+    "ofi_ml_level",
+    "ofi_ml_decayed",
     "ema",
     "ema_rounded",
 ]

@@ -1,6 +1,6 @@
 """The feature families: one module each."""
 
-from . import depth, ema, imbalance, microprice, mid_spread, ofi_l1, time_of_day, top
+from . import depth, ema, imbalance, microprice, mid_spread, ofi_l1, ofi_ml, time_of_day, top
 
 FAMILIES = {
     "top": top,
@@ -9,6 +9,7 @@ FAMILIES = {
     "imbalance": imbalance,
     "depth": depth,
     "ofi_l1": ofi_l1,
+    "ofi_ml": ofi_ml,
     "ema": ema,
     "time": time_of_day,
 }
