@@ -240,4 +240,14 @@ impl BookView for Book {
     fn qty_between_lots(&self, side: Side, low_ticks: i64, high_ticks: i64) -> i128 {
         self.ladder(side).qty_between_lots(low_ticks, high_ticks)
     }
+
+    fn for_each_level(
+        &self,
+        side: Side,
+        low_ticks: i64,
+        high_ticks: i64,
+        visit: impl FnMut(Level),
+    ) {
+        self.ladder(side).for_each_between(low_ticks, high_ticks, visit);
+    }
 }

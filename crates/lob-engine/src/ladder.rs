@@ -419,6 +419,24 @@ impl Ladder {
         sum
     }
 
+    /// Visits the levels between two prices, inclusive, best first.
+    pub(crate) fn for_each_between(
+        &self,
+        low_ticks: i64,
+        high_ticks: i64,
+        mut visit: impl FnMut(Level),
+    ) {
+        let (a, b) = (self.key(low_ticks), self.key(high_ticks));
+        let (floor, ceiling) = (a.min(b), a.max(b));
+        let mut next = self.at_or_below(ceiling.min(self.best_bound));
+        while let Some((key, qty_lots)) =
+            next.filter(|(key, _)| *key >= floor && low_ticks <= high_ticks)
+        {
+            visit(Level { price_ticks: self.key(key), qty_lots });
+            next = self.at_or_below(key - 1);
+        }
+    }
+
     /// Quantity at a price; 0 when absent.
     pub(crate) fn qty_at_lots(&self, price_ticks: i64) -> i64 {
         let key = self.key(price_ticks);

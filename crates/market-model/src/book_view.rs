@@ -40,6 +40,9 @@ pub trait BookView {
     /// Sum of lots with `low_ticks <= price <= high_ticks` on a side; 0 when the range is empty.
     fn qty_between_lots(&self, side: Side, low_ticks: i64, high_ticks: i64) -> i128;
 
+    /// Visits every level with `low_ticks <= price <= high_ticks` of a side, best first.
+    fn for_each_level(&self, side: Side, low_ticks: i64, high_ticks: i64, visit: impl FnMut(Level));
+
     /// The best level of a side.
     #[inline]
     fn best(&self, side: Side) -> Option<Level> {
