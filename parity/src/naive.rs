@@ -14,9 +14,11 @@ mod frame;
 mod levels;
 mod memory;
 mod sequencing;
+mod shape;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod weighted;
 
 use feature_kernel::FeatureSet;
 use market_model::{FeedKind, Instrument, Packet, PacketKind, QualityFlags, Sequencing};

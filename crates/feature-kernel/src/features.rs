@@ -7,8 +7,11 @@ pub mod microprice;
 pub mod mid_spread;
 pub mod ofi_l1;
 pub mod ofi_ml;
+pub mod ofi_norm;
+pub mod shape;
 pub mod time;
 pub mod top;
+pub mod weighted_depth;
 
 use crate::meta::{Behaviour, ColumnMeta, Dtype, Reads, Scale};
 

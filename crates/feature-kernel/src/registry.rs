@@ -3,7 +3,10 @@
 use market_model::{BookView, StateError, StateReader, StateWriter};
 
 use crate::context::{Context, Units};
-use crate::features::{depth, ema, imbalance, microprice, mid_spread, ofi_l1, ofi_ml, time, top};
+use crate::features::{
+    depth, ema, imbalance, microprice, mid_spread, ofi_l1, ofi_ml, ofi_norm, shape, time, top,
+    weighted_depth,
+};
 use crate::meta::FamilyMeta;
 use crate::set::Feature;
 use crate::slots::Slots;
@@ -86,6 +89,9 @@ families! {
     OfiL1 = ofi_l1::OfiL1,
     Time = time::Time,
     OfiMl = ofi_ml::OfiMl,
+    OfiNorm = ofi_norm::OfiNorm,
+    Shape = shape::Shape,
+    WeightedDepth = weighted_depth::WeightedDepth,
     Ema = ema::Ema,
 }
 

@@ -348,6 +348,11 @@ fn check_together(feature: &Feature, faults: &mut Faults) {
     {
         faults.push(fault(".params.hi_bps", format!("{hi} is not above lo_bps {lo}")));
     }
+    if let (Some(near), Some(far)) = (feature.opt_param("near_bps"), feature.opt_param("far_bps"))
+        && near >= far
+    {
+        faults.push(fault(".params.far_bps", format!("{far} is not above near_bps {near}")));
+    }
     if let (Some(level), Some(levels)) = (feature.opt_param("level"), feature.opt_param("levels"))
         && level >= levels
     {

@@ -78,4 +78,22 @@ defects! {
     MlByNumber = "ml_by_number",
     /// The best level is decayed too.
     MlDecaysAtBest = "ml_decays_at_best",
+    /// Flow is divided by the depth of both sides and not by the average.
+    NormByWholeDepth = "norm_by_whole_depth",
+    /// The average best quantity is rounded up.
+    NormDepthRoundedUp = "norm_depth_rounded_up",
+    /// The averaged flow takes a step of 0 in a gap.
+    NormGapIsZero = "norm_gap_is_zero",
+    /// Half of the depth must be exceeded, not reached.
+    ShapeHalfExceeded = "shape_half_exceeded",
+    /// A line through two levels is good enough for least squares.
+    ShapeTwoLevels = "shape_two_levels",
+    /// A side with too few levels has a slope over what there is.
+    ShapeShortSlope = "shape_short_slope",
+    /// Levels beyond the cutoff count.
+    WeightedUncut = "weighted_uncut",
+    /// Terms are added from the worst level inwards.
+    WeightedWorstFirst = "weighted_worst_first",
+    /// Notional is divided by the unit of quantity alone.
+    WeightedUnit = "weighted_unit",
 }

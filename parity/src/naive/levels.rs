@@ -1,11 +1,11 @@
-//! Flow by level (`specs/features/ofi_ml.md`), price by price.
+//! Flow by level (`specs/features/ofi_ml.md`), price by price, and over depth (`specs/features/ofi_norm.md`).
 
 use std::collections::BTreeSet;
 
 use feature_kernel::Feature;
 
 use super::Defect;
-use super::columns::{Scene, Value, number, word};
+use super::columns::{Scene, Value, number, round_float, word};
 use super::steps::Moment;
 
 /// Levels of both sides, best first, as ticks and lots.
@@ -80,7 +80,7 @@ fn compare(before: &Sides, now: &Sides, count: usize, align: &str, scene: &Scene
 
 impl LevelFlow {
     pub(super) fn step(&mut self, feature: &Feature, scene: &Scene<'_>, moment: Moment) {
-        let count = usize::try_from(number(feature, "levels")).unwrap_or(0);
+        let count = usize::try_from(number(feature, "levels").max(1)).unwrap_or(1);
         if !moment.is_book {
             self.flows = Some(vec![0; count]);
         } else if !moment.is_frozen {
@@ -94,6 +94,11 @@ impl LevelFlow {
         } else if scene.defect == Some(Defect::FrozenAnchors) {
             self.anchors = None;
         }
+    }
+
+    /// The sum over the levels, `None` when unknown.
+    fn total(&self) -> Option<i128> {
+        self.flows.as_ref().map(|flows| flows.iter().sum())
     }
 
     pub(super) fn value(&self, feature: &Feature, scene: &Scene<'_>) -> Option<Value> {
@@ -113,5 +118,43 @@ impl LevelFlow {
             }
             _ => None,
         }
+    }
+}
+
+/// Flow over depth of one feature.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NormFlow {
+    flow: LevelFlow,
+    average: f64,
+}
+
+impl NormFlow {
+    pub(super) fn step(&mut self, feature: &Feature, scene: &Scene<'_>, moment: Moment) {
+        self.flow.step(feature, scene, moment);
+        let steps = moment.is_book && !moment.is_frozen;
+        let gap_flow = (scene.defect == Some(Defect::NormGapIsZero)).then_some(0);
+        let raw = self.flow.total().or(gap_flow);
+        if let (true, Some(raw)) = (steps, raw) {
+            let a = 2.0 / (number(feature, "span") + 1) as f64;
+            self.average = (1.0 - a) * self.average + a * raw as f64;
+        }
+    }
+
+    fn depth(feature: &Feature, scene: &Scene<'_>) -> i128 {
+        let levels = number(feature, "levels");
+        scene.first_levels(&scene.book.bids, levels) + scene.first_levels(&scene.book.asks, levels)
+    }
+
+    pub(super) fn value(&self, feature: &Feature, scene: &Scene<'_>) -> Option<Value> {
+        if feature.column.id == "ofi_norm" {
+            let flow = self.flow.total()?;
+            let sides = if scene.defect == Some(Defect::NormByWholeDepth) { 1 } else { 2 };
+            return Some(Value::Float((sides * flow) as f64 / Self::depth(feature, scene) as f64));
+        }
+        let sum = scene.quote.bid_qty + scene.quote.ask_qty;
+        let up = i128::from(scene.defect == Some(Defect::NormDepthRoundedUp));
+        let depth = (sum + up).div_euclid(2);
+        let ppm = round_float((self.average * 1e6) / depth as f64, scene.defect);
+        Some(Value::Int(ppm as i128))
     }
 }

@@ -3,7 +3,7 @@
 use feature_kernel::Feature;
 
 use super::columns::{Scene, Value};
-use super::levels::LevelFlow;
+use super::levels::{LevelFlow, NormFlow};
 use super::steps::Moment;
 
 /// The memory of one feature.
@@ -12,6 +12,7 @@ pub(super) enum Memory {
     /// A feature that is a function of the book, or that `Steps` remembers for.
     Nothing,
     LevelFlow(LevelFlow),
+    NormFlow(NormFlow),
 }
 
 impl Memory {
@@ -19,6 +20,7 @@ impl Memory {
     pub(super) fn new(feature: &Feature) -> Self {
         match feature.family.slug {
             "ofi_ml" => Self::LevelFlow(LevelFlow::default()),
+            "ofi_norm" => Self::NormFlow(NormFlow::default()),
             _ => Self::Nothing,
         }
     }
@@ -28,6 +30,7 @@ impl Memory {
         match self {
             Self::Nothing => {}
             Self::LevelFlow(memory) => memory.step(feature, scene, moment),
+            Self::NormFlow(memory) => memory.step(feature, scene, moment),
         }
     }
 
@@ -36,6 +39,7 @@ impl Memory {
         match self {
             Self::Nothing => scene.value(feature),
             Self::LevelFlow(memory) => memory.value(feature, scene),
+            Self::NormFlow(memory) => memory.value(feature, scene),
         }
     }
 }

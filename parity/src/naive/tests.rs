@@ -333,7 +333,8 @@ fn every_planted_defect_changes_a_frame() {
         (FeedKind::Snapshot, Sequencing::Venue),
         (FeedKind::Snapshot, Sequencing::SourceTime),
     ];
-    let instruments = feeds.map(|(feed, sequencing)| instrument(feed, sequencing));
+    let decimal = |plain: Instrument| Instrument { price_scale: 1, ..plain };
+    let instruments = feeds.map(|(feed, sequencing)| decimal(instrument(feed, sequencing)));
     let right = instruments.each_ref().map(|instrument| frames(&set, instrument, None));
     assert!(right.iter().all(|bytes| bytes.len() > 100 * 200));
     for defect in Defect::ALL {

@@ -206,16 +206,33 @@ impl Family for Depth {
 
 /// The far end of a band.
 #[derive(Clone, Copy)]
-enum Far {
+pub(super) enum Far {
     Inclusive(i64),
     Exclusive(i64),
 }
 
-/// Scaled quantity with distance from the mid in `near_bps..far`, by exact integer bounds in ticks.
+/// Scaled quantity with distance from the mid in `near_bps..far`.
+pub(super) fn band<B: BookView>(
+    context: &Context<'_, B>,
+    side: Side,
+    near_bps: i64,
+    far: Far,
+) -> i128 {
+    let (low, high) = bounds(context, side, near_bps, far);
+    let lots = context.book.qty_between_lots(side, low, high);
+    lots * i128::from(context.units.lot_scaled)
+}
+
+/// Prices in ticks, both inclusive, with distance from the mid in `near_bps..far`, exactly.
 ///
 /// With `s = bid + ask`, a bid at price `p` has distance `(s - 2p) * 10^4 / s`; solved for `p` the
 /// bounds are rationals over `2 * 10^4 * tick`, rounded inward.
-fn band<B: BookView>(context: &Context<'_, B>, side: Side, near_bps: i64, far: Far) -> i128 {
+pub(super) fn bounds<B: BookView>(
+    context: &Context<'_, B>,
+    side: Side,
+    near_bps: i64,
+    far: Far,
+) -> (i64, i64) {
     let s = i128::from(context.quotes.bid) + i128::from(context.quotes.ask);
     let den = 20_000 * i128::from(context.units.tick_scaled);
     let sign = if side == Side::Bid { -1 } else { 1 };
@@ -230,7 +247,6 @@ fn band<B: BookView>(context: &Context<'_, B>, side: Side, near_bps: i64, far: F
             (ceil_div(at(near_bps), den), ceil_div(at(bps), den) - 1)
         }
     };
-    // Bounds lie within twice the ask, far inside 64 bits.
-    let lots = context.book.qty_between_lots(side, low as i64, high as i64);
-    lots * i128::from(context.units.lot_scaled)
+    // At most 64 times the mid on either side, far inside 64 bits.
+    (low as i64, high as i64)
 }

@@ -16,6 +16,11 @@ const VALUES: &[(&str, &[i64])] = &[
     ("lo_bps", &[0, 2]),
     ("hi_bps", &[5, 40]),
     ("window_ns", &[50 * MS, 1_000 * MS]),
+    ("near_bps", &[2]),
+    ("far_bps", &[10, 100]),
+    ("halflife_bps", &[1, 5]),
+    ("cutoff_halflives", &[1, 40]),
+    ("k", &[100, 5_000]),
 ];
 
 /// Weights of averages: by steps, or by time.

@@ -1,6 +1,19 @@
 """The feature families: one module each."""
 
-from . import depth, ema, imbalance, microprice, mid_spread, ofi_l1, ofi_ml, time_of_day, top
+from . import (
+    depth,
+    ema,
+    imbalance,
+    microprice,
+    mid_spread,
+    ofi_l1,
+    ofi_ml,
+    ofi_norm,
+    shape,
+    time_of_day,
+    top,
+    weighted_depth,
+)
 
 FAMILIES = {
     "top": top,
@@ -10,6 +23,9 @@ FAMILIES = {
     "depth": depth,
     "ofi_l1": ofi_l1,
     "ofi_ml": ofi_ml,
+    "ofi_norm": ofi_norm,
+    "shape": shape,
+    "weighted_depth": weighted_depth,
     "ema": ema,
     "time": time_of_day,
 }
