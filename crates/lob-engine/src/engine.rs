@@ -363,6 +363,11 @@ impl LobEngine {
         self.pending |= flags;
     }
 
+    /// Makes the book record what changes, for features that ask for it.
+    pub fn record_changes(&mut self) {
+        self.book.record_changes();
+    }
+
     /// The book as of the last packet.
     #[inline]
     #[must_use]

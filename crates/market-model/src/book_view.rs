@@ -29,6 +29,17 @@ impl Level {
     }
 }
 
+/// What happened to the quantity at one price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LevelChange {
+    /// Price as a number of ticks.
+    pub price_ticks: i64,
+    /// Lots before; 0 when the level did not exist.
+    pub before_lots: i64,
+    /// Lots after; 0 when the level is gone.
+    pub after_lots: i64,
+}
+
 /// The settled book after one packet, as features see it.
 ///
 /// Implemented by the engine's book and by the naive one that checks it, so that the same kernel
@@ -42,6 +53,10 @@ pub trait BookView {
 
     /// Visits every level with `low_ticks <= price <= high_ticks` of a side, best first.
     fn for_each_level(&self, side: Side, low_ticks: i64, high_ticks: i64, visit: impl FnMut(Level));
+
+    /// What changed on a side since the last book with two sides that do not cross, in the order of
+    /// events: a price may occur more than once. Empty for a book that was not built to record it.
+    fn changes(&self, side: Side) -> &[LevelChange];
 
     /// The best level of a side.
     #[inline]
