@@ -6,6 +6,7 @@
 //! rules are in the order of section 2 of the semantics.
 
 mod book;
+mod changes;
 mod clock;
 mod columns;
 mod defect;
@@ -13,6 +14,8 @@ mod flow;
 mod frame;
 mod levels;
 mod memory;
+mod momentum;
+mod regime;
 mod sequencing;
 mod shape;
 mod steps;

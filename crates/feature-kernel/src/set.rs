@@ -200,6 +200,12 @@ impl FeatureSet {
         canonical_json(&self.features)
     }
 
+    /// Whether the book must record what changes for this set.
+    #[must_use]
+    pub fn needs_changes(&self) -> bool {
+        self.features.iter().any(|feature| feature.family.slug == "ofi_flow")
+    }
+
     /// Best levels of a side that the book must keep ready for this set.
     #[must_use]
     pub fn top_count(&self) -> usize {
@@ -352,6 +358,12 @@ fn check_together(feature: &Feature, faults: &mut Faults) {
         && near >= far
     {
         faults.push(fault(".params.far_bps", format!("{far} is not above near_bps {near}")));
+    }
+    if let (Some(tight), Some(wide)) =
+        (feature.opt_param("tight_pct"), feature.opt_param("wide_pct"))
+        && tight >= wide
+    {
+        faults.push(fault(".params.wide_pct", format!("{wide} is not above tight_pct {tight}")));
     }
     if let (Some(level), Some(levels)) = (feature.opt_param("level"), feature.opt_param("levels"))
         && level >= levels

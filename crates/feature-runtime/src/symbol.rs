@@ -37,7 +37,10 @@ impl SymbolEngine {
     /// An engine before its first packet.
     #[must_use]
     pub fn new(set: Arc<FeatureSet>, instrument: Instrument) -> Self {
-        let lob = LobEngine::new(&instrument, set.top_count());
+        let mut lob = LobEngine::new(&instrument, set.top_count());
+        if set.needs_changes() {
+            lob.record_changes();
+        }
         let kernel = Kernel::new(&set, Units::from(&instrument), instrument.symbol_id);
         Self { set, instrument, lob, kernel, refusal: None }
     }

@@ -96,4 +96,24 @@ defects! {
     WeightedWorstFirst = "weighted_worst_first",
     /// Notional is divided by the unit of quantity alone.
     WeightedUnit = "weighted_unit",
+    /// A spread at the bound is not tight any more.
+    TightIsBelow = "tight_is_below",
+    /// The current spread is ranked among itself too.
+    RankOfItself = "rank_of_itself",
+    /// Tight time is divided by the window even before it is covered.
+    TightOfWholeWindow = "tight_of_whole_window",
+    /// Best prices that stand after a gap have stood all along.
+    SurvivesGap = "survives_gap",
+    /// Depth momentum steps when a best price moved.
+    MomentumThaws = "momentum_thaws",
+    /// The best level belongs to the depth behind it.
+    MomentumWithBest = "momentum_with_best",
+    /// The deployed momentum is not clipped.
+    MomentumUnclipped = "momentum_unclipped",
+    /// Changes on the other side of the new mid do not count.
+    FlowBehindMidOnly = "flow_behind_mid_only",
+    /// What a frozen packet changed is lost.
+    FlowForgetsFrozen = "flow_forgets_frozen",
+    /// The decayed flow fades on book packets only.
+    FlowFadesOnBook = "flow_fades_on_book",
 }

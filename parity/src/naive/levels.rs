@@ -96,6 +96,11 @@ impl LevelFlow {
         }
     }
 
+    /// `e_0, e_1, ...` of this packet, `None` when unknown.
+    pub(super) fn flows(&self) -> Option<&[i128]> {
+        self.flows.as_deref()
+    }
+
     /// The sum over the levels, `None` when unknown.
     fn total(&self) -> Option<i128> {
         self.flows.as_ref().map(|flows| flows.iter().sum())

@@ -2,8 +2,11 @@
 
 use feature_kernel::Feature;
 
+use super::changes::Changes;
 use super::columns::{Scene, Value};
 use super::levels::{LevelFlow, NormFlow};
+use super::momentum::Momentum;
+use super::regime::Past;
 use super::steps::Moment;
 
 /// The memory of one feature.
@@ -13,6 +16,9 @@ pub(super) enum Memory {
     Nothing,
     LevelFlow(LevelFlow),
     NormFlow(NormFlow),
+    Past(Past),
+    Momentum(Momentum),
+    Changes(Changes),
 }
 
 impl Memory {
@@ -21,6 +27,9 @@ impl Memory {
         match feature.family.slug {
             "ofi_ml" => Self::LevelFlow(LevelFlow::default()),
             "ofi_norm" => Self::NormFlow(NormFlow::default()),
+            "regime" => Self::Past(Past::default()),
+            "momentum" => Self::Momentum(Momentum::default()),
+            "ofi_flow" => Self::Changes(Changes::default()),
             _ => Self::Nothing,
         }
     }
@@ -31,6 +40,9 @@ impl Memory {
             Self::Nothing => {}
             Self::LevelFlow(memory) => memory.step(feature, scene, moment),
             Self::NormFlow(memory) => memory.step(feature, scene, moment),
+            Self::Past(memory) => memory.step(feature, scene, moment),
+            Self::Momentum(memory) => memory.step(feature, scene, moment),
+            Self::Changes(memory) => memory.step(feature, scene, moment),
         }
     }
 
@@ -40,6 +52,9 @@ impl Memory {
             Self::Nothing => scene.value(feature),
             Self::LevelFlow(memory) => memory.value(feature, scene),
             Self::NormFlow(memory) => memory.value(feature, scene),
+            Self::Past(memory) => memory.value(feature, scene),
+            Self::Momentum(memory) => memory.value(feature, scene),
+            Self::Changes(memory) => memory.value(feature, scene),
         }
     }
 }

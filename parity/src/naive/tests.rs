@@ -277,7 +277,9 @@ fn noise(seed: u64) -> Vec<Packet> {
     let (mut t, mut seq) = (1_700_006_400 * SECOND - 2_000, 1);
     let mut tape: Vec<Packet> = vec![heartbeat(t)];
     for _ in 0..2_000 {
-        t += dice(4) as i64;
+        // Nanoseconds until midnight, so that some packet meets it; then some milliseconds too.
+        let jumps = t > 1_700_006_400 * SECOND && dice(8) == 0;
+        t += dice(4) as i64 + if jumps { 1_500_000 } else { 0 };
         let stamp = t - if dice(9) == 0 { dice(5) as i64 } else { 0 };
         let kind = [PacketKind::Snapshot, PacketKind::Delta][dice(3).min(1) as usize];
         let mut next = packet(kind, stamp, seq, &[], &[]);
@@ -333,8 +335,8 @@ fn every_planted_defect_changes_a_frame() {
         (FeedKind::Snapshot, Sequencing::Venue),
         (FeedKind::Snapshot, Sequencing::SourceTime),
     ];
-    let decimal = |plain: Instrument| Instrument { price_scale: 1, ..plain };
-    let instruments = feeds.map(|(feed, sequencing)| decimal(instrument(feed, sequencing)));
+    let scaled = |plain: Instrument| Instrument { price_scale: 1, lot_scaled: 41, ..plain };
+    let instruments = feeds.map(|(feed, sequencing)| scaled(instrument(feed, sequencing)));
     let right = instruments.each_ref().map(|instrument| frames(&set, instrument, None));
     assert!(right.iter().all(|bytes| bytes.len() > 100 * 200));
     for defect in Defect::ALL {

@@ -21,6 +21,10 @@ const VALUES: &[(&str, &[i64])] = &[
     ("halflife_bps", &[1, 5]),
     ("cutoff_halflives", &[1, 40]),
     ("k", &[100, 5_000]),
+    ("tight_ppm", &[40, 80]),
+    ("depth_bps", &[4, 100]),
+    ("silent_steps", &[1, 128]),
+    ("halflife_ns", &[200 * MS]),
 ];
 
 /// Weights of averages: by steps, or by time.
