@@ -117,6 +117,105 @@ proptest! {
     }
 }
 
+/// Columns over several levels with known relations.
+const LEVELS: &str = r#"{"id": "levels", "features": [
+    {"family": "ofi_l1", "column": "ofi_l1_raw"},
+    {"family": "ofi_ml", "column": "ofi_ml", "params": {"levels": 1}, "alias": "one_by_price"},
+    {"family": "ofi_ml", "column": "ofi_ml", "params": {"levels": 1, "align": "index"}, "alias": "one_by_index"},
+    {"family": "ofi_ml", "column": "ofi_ml", "params": {"levels": 3}},
+    {"family": "ofi_ml", "column": "ofi_ml_level", "params": {"level": 0, "levels": 3}},
+    {"family": "ofi_ml", "column": "ofi_ml_level", "params": {"level": 1, "levels": 3}},
+    {"family": "ofi_ml", "column": "ofi_ml_level", "params": {"level": 2, "levels": 3}},
+    {"family": "ofi_flow", "column": "ofi_flow", "params": {"depth_bps": 10000}},
+    {"family": "depth", "column": "bid_depth", "params": {"levels": 64}},
+    {"family": "depth", "column": "ask_depth", "params": {"levels": 64}},
+    {"family": "shape", "column": "bid_half_depth_level"},
+    {"family": "shape", "column": "ask_half_depth_level"},
+    {"family": "regime", "column": "spread_regime", "params": {"window_ns": 2000000000}},
+    {"family": "regime", "column": "tob_survival_ms"}
+]}"#;
+
+/// Frame number in its epoch, flags and values of every frame.
+fn level_frames(instrument: &Instrument, packets: &[Packet]) -> Vec<(u64, Frame)> {
+    let set = Arc::new(parse_set(LEVELS, "levels").unwrap());
+    let mut engine = SymbolEngine::new(Arc::clone(&set), instrument.clone());
+    let mut all = Vec::new();
+    for packet in packets {
+        let Some(frame) = engine.process(packet) else { continue };
+        let word = |i| frame.value(i).map(|word| i128::from(word.cast_signed()));
+        let header = frame.header();
+        all.push((header.seq, (header.quality.bits(), (0..set.len()).map(word).collect())));
+    }
+    all
+}
+
+/// Each level is set to something else first, in the same packet.
+fn hesitating(packet: &Packet) -> Packet {
+    let mut slow = Packet { levels: Vec::new(), run_ends: Vec::new(), ..packet.clone() };
+    for (op, levels) in packet.runs() {
+        match (op, levels) {
+            (BookOp::ClearBid | BookOp::ClearAsk, []) => slow.push_clear_side(op),
+            (BookOp::ClearBid | BookOp::ClearAsk, levels) => {
+                levels.iter().for_each(|level| slow.push_level(op, *level));
+            }
+            (BookOp::SetBid | BookOp::SetAsk, levels) => {
+                for level in levels {
+                    slow.push_level(op, Level::new(level.price_ticks, level.qty_lots + 3));
+                    slow.push_level(op, *level);
+                }
+            }
+        }
+    }
+    slow
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn levels_add_up_and_one_level_is_the_touch((instrument, packets) in testkit::tape(80)) {
+        for (_, (_, values)) in level_frames(&instrument, &packets) {
+            prop_assert_eq!((values[0], values[0]), (values[1], values[2]));
+            let parts: Option<i128> = values[4..7].iter().copied().sum();
+            prop_assert_eq!(parts, values[3]);
+        }
+    }
+
+    /// Every level of these tapes is within 10,000 bps, so the flow is what the depth gained.
+    #[test]
+    fn flow_of_all_levels_is_the_change_of_depth((instrument, packets) in testkit::tape(80)) {
+        let net = |values: &[Option<i128>]| Some(values[8]? - values[9]?);
+        let mut before = None;
+        for (seq, (_, values)) in level_frames(&instrument, &packets) {
+            before = before.filter(|_| seq > 1);
+            let Some(now) = net(&values) else { continue };
+            if let (Some(before), Some(flow)) = (before, values[7]) {
+                prop_assert_eq!(now - before, flow);
+            }
+            before = Some(now);
+        }
+    }
+
+    #[test]
+    fn mirroring_the_book_negates_level_flow_and_swaps_shape((instrument, packets) in testkit::tape(80)) {
+        let mirror: Vec<Packet> = packets.iter().map(mirrored).collect();
+        let plain = level_frames(&instrument, &packets);
+        for ((_, (_, a)), (_, (_, b))) in plain.iter().zip(&level_frames(&instrument, &mirror)) {
+            for index in 0..7 {
+                prop_assert_eq!(a[index], b[index].map(|x| -x), "column {}", index);
+            }
+            prop_assert_eq!((a[10], a[11]), (b[11], b[10]));
+            prop_assert_eq!((a[12], a[13]), (b[12], b[13]));
+        }
+    }
+
+    #[test]
+    fn what_a_level_was_within_a_packet_does_not_matter((instrument, packets) in testkit::tape(80)) {
+        let slow: Vec<Packet> = packets.iter().map(hesitating).collect();
+        prop_assert_eq!(level_frames(&instrument, &packets), level_frames(&instrument, &slow));
+    }
+}
+
 /// A tape on which sums leave the range of 64 bits.
 fn huge() -> Tape {
     let json = r#"{"id": "huge", "features": [

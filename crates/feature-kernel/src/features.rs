@@ -5,9 +5,17 @@ pub mod ema;
 pub mod imbalance;
 pub mod microprice;
 pub mod mid_spread;
+pub mod momentum;
+pub mod ofi_flow;
 pub mod ofi_l1;
+pub mod ofi_ml;
+pub mod ofi_norm;
+pub mod order_flow_l3;
+pub mod regime;
+pub mod shape;
 pub mod time;
 pub mod top;
+pub mod weighted_depth;
 
 use crate::meta::{Behaviour, ColumnMeta, Dtype, Reads, Scale};
 

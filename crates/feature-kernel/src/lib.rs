@@ -13,6 +13,7 @@ mod bands;
 mod context;
 mod error;
 mod kernel;
+mod levels;
 mod plan;
 mod registry;
 mod set;

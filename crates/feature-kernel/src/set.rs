@@ -213,6 +213,7 @@ impl FeatureSet {
         BookNeeds {
             top_count: self.features.iter().map(levels).max().unwrap_or(1),
             band_sums: self.features.iter().any(|f| f.reads == Reads::Band),
+            changes: self.features.iter().any(|f| f.family.slug == "ofi_flow"),
         }
     }
 }
@@ -352,6 +353,22 @@ fn check_together(feature: &Feature, faults: &mut Faults) {
         && lo >= hi
     {
         faults.push(fault(".params.hi_bps", format!("{hi} is not above lo_bps {lo}")));
+    }
+    if let (Some(near), Some(far)) = (feature.opt_param("near_bps"), feature.opt_param("far_bps"))
+        && near >= far
+    {
+        faults.push(fault(".params.far_bps", format!("{far} is not above near_bps {near}")));
+    }
+    if let (Some(tight), Some(wide)) =
+        (feature.opt_param("tight_pct"), feature.opt_param("wide_pct"))
+        && tight >= wide
+    {
+        faults.push(fault(".params.wide_pct", format!("{wide} is not above tight_pct {tight}")));
+    }
+    if let (Some(level), Some(levels)) = (feature.opt_param("level"), feature.opt_param("levels"))
+        && level >= levels
+    {
+        faults.push(fault(".params.level", format!("{level} is not below levels {levels}")));
     }
     if feature.family.slug == "ema" {
         let given = [feature.opt_param("span"), feature.opt_param("tau_ns")];

@@ -15,6 +15,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub const BUILT_IN_SETS: &[(&str, &str)] = &[
     ("core_v1", include_str!("../../../specs/sets/core_v1.json")),
     ("lob_shared_v1", include_str!("../../../specs/sets/lob_shared_v1.json")),
+    ("replay_snapshot_v1", include_str!("../../../specs/sets/replay_snapshot_v1.json")),
 ];
 
 #[derive(Deserialize)]

@@ -47,6 +47,7 @@ class Engine:
         self.listener: Listener | None = None
         self.counters: Counter[str] = Counter()
         self.price_unit = 10**instrument.price_scale
+        self.qty_unit = 10**instrument.qty_scale
 
         self.book = Book(instrument.tick_scaled, instrument.lot_scaled)
         self.sequencer = Sequencer(instrument)
@@ -266,6 +267,7 @@ class Engine:
             ts_event=packet.ts_event,
             ts_recv=packet.ts_recv,
             price_unit=self.price_unit,
+            qty_unit=self.qty_unit,
         )
         if not frozen:
             view.bid, view.bid_qty = self.book.bids.level(0)

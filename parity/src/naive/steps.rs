@@ -6,6 +6,7 @@ use feature_kernel::{Feature, FeatureSet};
 use super::Defect;
 use super::columns::{Quote, Scene, Value, number, round_float, word};
 use super::flow::Flow;
+use super::memory::Memory;
 
 /// What kind of step a packet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub(super) struct Steps {
     stepped: Vec<bool>,
     counts: Vec<u64>,
     averages: Vec<Option<Average>>,
+    memories: Vec<Memory>,
     flow: Flow,
     first_ns: Option<i64>,
     gap_ns: Option<i64>,
@@ -64,7 +66,8 @@ fn float_word(x: f64, is_one_off: bool) -> Option<u64> {
 
 impl Steps {
     /// The state at the start of an epoch.
-    pub(super) fn new(count: usize) -> Self {
+    pub(super) fn new(set: &FeatureSet) -> Self {
+        let count = set.len();
         Self {
             words: vec![0; count],
             changed: vec![false; count],
@@ -73,13 +76,14 @@ impl Steps {
             stepped: vec![false; count],
             counts: vec![0; count],
             averages: vec![None; count],
+            memories: set.features().iter().map(Memory::new).collect(),
             ..Self::default()
         }
     }
 
     /// Ends the epoch.
-    pub(super) fn clear(&mut self, defect: Option<Defect>) {
-        let fresh = Self::new(self.words.len());
+    pub(super) fn clear(&mut self, set: &FeatureSet, defect: Option<Defect>) {
+        let fresh = Self::new(set);
         let old = std::mem::replace(self, fresh);
         match defect {
             Some(Defect::SkippedReset) => self.averages = old.averages,
@@ -102,6 +106,9 @@ impl Steps {
             self.gap_ns = Some(scene.now_ns);
         }
         self.step_flow(set, scene, moment);
+        for (memory, feature) in self.memories.iter_mut().zip(set.features()) {
+            memory.step(feature, scene, moment);
+        }
         let before = (self.words.clone(), self.changed.clone());
         self.is_saturated = false;
         for (index, feature) in set.features().iter().enumerate() {
@@ -163,7 +170,7 @@ impl Steps {
         match feature.family.slug {
             "ema" => self.averages[index].map(|average| rounded(feature, average.value, scene)),
             "ofi_l1" => self.flow_value(feature, scene),
-            _ => scene.value(feature),
+            _ => self.memories[index].value(feature, scene),
         }
     }
 

@@ -16,12 +16,21 @@ const VALUES: &[(&str, &[i64])] = &[
     ("lo_bps", &[0, 2]),
     ("hi_bps", &[5, 40]),
     ("window_ns", &[50 * MS, 1_000 * MS]),
+    ("near_bps", &[2]),
+    ("far_bps", &[10, 100]),
+    ("halflife_bps", &[1, 5]),
+    ("cutoff_halflives", &[1, 40]),
+    ("k", &[100, 5_000]),
+    ("tight_ppm", &[40, 80]),
+    ("depth_bps", &[4, 100]),
+    ("silent_steps", &[1, 128]),
+    ("halflife_ns", &[200 * MS]),
 ];
 
 /// Weights of averages: by steps, or by time.
 const WEIGHTS: [(&str, i64); 3] = [("span", 1), ("span", 8), ("tau_ns", 700 * MS)];
 
-/// A set with every column and several parameters; averages run over every parameterless column.
+/// A set with every column and several parameters, as far as they go together; averages run over every parameterless column.
 pub(super) fn set() -> Result<FeatureSet> {
     let mut specs = Vec::new();
     for (family, column) in columns().filter(|(_, column)| !takes_column(column)) {
@@ -49,7 +58,13 @@ type Params = Vec<(String, ParamValue)>;
 
 fn push(specs: &mut Vec<FeatureSpec>, family: &str, column: &str, params: Params) {
     let alias = Some(format!("c{}", specs.len()));
-    specs.push(FeatureSpec { family: family.into(), column: column.into(), params, alias });
+    let spec = FeatureSpec { family: family.into(), column: column.into(), params, alias };
+    let stands_alone = !spec.params.iter().any(|(key, _)| key == "of");
+    // A level beyond the levels, say, is no case.
+    let is_legal = |spec: &FeatureSpec| FeatureSet::new("one", core::slice::from_ref(spec)).is_ok();
+    if !stands_alone || is_legal(&spec) {
+        specs.push(spec);
+    }
 }
 
 fn takes_column(column: &ColumnMeta) -> bool {

@@ -21,6 +21,7 @@ class View:
     ts_event: int  # stamps of the packet as given
     ts_recv: int
     price_unit: int  # 10**price_scale
+    qty_unit: int  # 10**qty_scale
     bid: int = 0  # best bid and ask, set on a two-sided or locked book
     bid_qty: int = 0
     ask: int = 0
