@@ -124,9 +124,7 @@ class OfiMlDecayed(OfiMl):
 _LEVELS = {"levels": 5, "align": "price"}
 
 COLUMNS = {
-    "ofi_ml": Column(
-        OfiMl, "i64", "qty", "quantity per packet", 2, params=_LEVELS, name="ofi_ml_{levels}_{align}"
-    ),
+    "ofi_ml": Column(OfiMl, "i64", "qty", "quantity per packet", 2, params=_LEVELS, name="ofi_ml_{levels}_{align}"),
     "ofi_ml_level": Column(
         OfiMlLevel,
         "i64",
