@@ -3,7 +3,8 @@
 # Usage: parity.sh PYTHON DATA
 set -euo pipefail
 python=$1 data=$2
-cargo build --quiet -p feature-cli
+# Built beside the Python module, so that both share the features of their dependencies, and Arrow.
+cargo build --quiet -p feature-cli -p feature-py
 command=target/debug/featureplane
 if [[ ! -d $data/binance ]]; then
   echo "skipped: no recorded data in $data; the synthetic day is used"
