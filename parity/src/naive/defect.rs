@@ -116,4 +116,10 @@ defects! {
     FlowForgetsFrozen = "flow_forgets_frozen",
     /// The decayed flow fades on book packets only.
     FlowFadesOnBook = "flow_fades_on_book",
+    /// Columns of orders are 0 where there are no orders.
+    OrdersAreZero = "orders_are_zero",
+    /// A level is taken for one order.
+    OrdersAreLevels = "orders_are_levels",
+    /// A quantity is taken for a number of orders.
+    OrdersAreLots = "orders_are_lots",
 }

@@ -5,12 +5,12 @@
 
 use core::f64::consts::LN_2;
 
-use market_model::{BookView, Level, Side, StateError, StateReader, StateWriter};
+use market_model::{BookView, Level, Side};
 
 use super::l1_column;
 use crate::bands::{Far, bounds};
 use crate::context::{Context, Units};
-use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
+use crate::meta::{ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
 use crate::numeric::{det_exp, float, pow10};
 use crate::registry::{Family, Wanted};
 use crate::set::Feature;
@@ -39,14 +39,17 @@ enum Shows {
 
 /// Weighted bids and asks for one choice of parameters; columns that agree on them share the pass
 /// over the book.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Sums {
     /// Decay of the weight per unit of distance, which is a fraction of the mid.
     rate: f64,
     what: What,
     reach: Reach,
-    /// Bids and asks of the last book packet, before the division by the unit.
+    /// Bids and asks, before the division by the unit.
     sides: [f64; 2],
+    weights: [Weights; 2],
+    /// Twice the mid to which the weights belong, scaled.
+    weighed_at: i128,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +74,7 @@ const fn halflife(
     doc: &'static str,
 ) -> ColumnMeta {
     let base = l1_column(id, Dtype::F64, Scale::None, unit, doc);
-    let behaviour = Behaviour::Stateful;
-    ColumnMeta { reads: Reads::Band, behaviour, params: HALFLIFE, name, ..base }
+    ColumnMeta { reads: Reads::Band, params: HALFLIFE, name, ..base }
 }
 
 const fn smart(
@@ -177,14 +179,8 @@ impl Family for WeightedDepth {
     }
 
     #[inline]
-    fn step<B: BookView>(&mut self, context: &Context<'_, B>, _slots: &Slots<'_>) {
-        if context.book_step {
-            self.sums.iter_mut().for_each(|sums| sums.sum(context));
-        }
-    }
-
-    #[inline]
     fn fill<B: BookView>(&mut self, context: &Context<'_, B>, slots: &mut Slots<'_>) {
+        self.sums.iter_mut().for_each(|sums| sums.sum(context));
         for &Column { slot, sums, shows } in &self.columns {
             let sums = &self.sums[sums];
             let [bids, asks] = sums.sides;
@@ -196,36 +192,26 @@ impl Family for WeightedDepth {
             slots.f64(slot, value);
         }
     }
-
-    fn reset(&mut self) {
-        self.sums.iter_mut().for_each(|sums| sums.sides = [0.0; 2]);
-    }
-
-    fn save(&self, out: &mut StateWriter) {
-        self.sums.iter().flat_map(|sums| sums.sides).for_each(|side| out.f64(side));
-    }
-
-    fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), StateError> {
-        for sums in &mut self.sums {
-            sums.sides = [from.f64()?, from.f64()?];
-        }
-        Ok(())
-    }
 }
 
 impl Sums {
     fn of(f: &Feature) -> Self {
-        let sides = [0.0; 2];
+        let new = |rate, what, reach| Self {
+            rate,
+            what,
+            reach,
+            sides: [0.0; 2],
+            weights: Default::default(),
+            weighed_at: 0,
+        };
         if f.column_index >= 3 {
             let rate = float(i128::from(f.wide_param("k")));
-            let reach = Reach::Levels(f.int_param("levels"));
-            return Self { rate, what: What::Qty, reach, sides };
+            return new(rate, What::Qty, Reach::Levels(f.int_param("levels")));
         }
         let halflife_bps = f.wide_param("halflife_bps");
         let rate = (LN_2 * 10_000.0) / float(i128::from(halflife_bps));
         let what = if f.choice_param("measure") == "qty" { What::Qty } else { What::Notional };
-        let reach = Reach::Bps(halflife_bps * f.wide_param("cutoff_halflives"));
-        Self { rate, what, reach, sides }
+        new(rate, what, Reach::Bps(halflife_bps * f.wide_param("cutoff_halflives")))
     }
 
     fn agrees(&self, other: &Self) -> bool {
@@ -248,14 +234,24 @@ impl Sums {
         let (rate, what, reach) = (self.rate, self.what, self.reach);
         let s = i128::from(context.quotes.bid) + i128::from(context.quotes.ask);
         let twice_mid = float(s);
-        for (sum, side) in self.sides.iter_mut().zip([Side::Bid, Side::Ask]) {
+        if self.weighed_at != s {
+            self.weighed_at = s;
+            self.weights.iter_mut().for_each(Weights::forget);
+        }
+        let sides = self.sides.iter_mut().zip(&mut self.weights);
+        for ((sum, weights), side) in sides.zip([Side::Bid, Side::Ask]) {
             *sum = 0.0;
             let add = |level: Level| {
                 let price = i128::from(level.price_ticks) * i128::from(units.tick_scaled);
                 let qty = i128::from(level.qty_lots) * i128::from(units.lot_scaled);
-                let distance = float((2 * price - s).abs()) / twice_mid;
                 let amount = if what == What::Qty { qty } else { price * qty };
-                *sum += float(amount) * det_exp(-(rate * distance));
+                let outwards =
+                    if side == Side::Bid { -level.price_ticks } else { level.price_ticks };
+                let weight = weights.of(outwards, || {
+                    let distance = float((2 * price - s).abs()) / twice_mid;
+                    det_exp(-(rate * distance))
+                });
+                *sum += float(amount) * weight;
             };
             match reach {
                 Reach::Levels(levels) => {
@@ -266,6 +262,47 @@ impl Sums {
                     context.book.for_each_level(side, low, high, add);
                 }
             }
+            weights.end();
         }
+    }
+}
+
+/// Weights of the levels of one side, kept while the mid stands: an exponential costs more than the
+/// rest of a level, and most packets leave the mid where it is.
+#[derive(Debug, Clone, Default)]
+struct Weights {
+    /// Price, negated for bids, and weight of the last pass; rising.
+    known: Vec<(i64, f64)>,
+    /// Those before it are passed.
+    next: usize,
+    /// The same of this pass.
+    fresh: Vec<(i64, f64)>,
+}
+
+impl Weights {
+    /// Another mid: nothing is known.
+    fn forget(&mut self) {
+        self.known.clear();
+    }
+
+    /// The weight of a level, computed when the last pass did not see it. Levels come outwards.
+    #[inline]
+    fn of(&mut self, outwards: i64, compute: impl FnOnce() -> f64) -> f64 {
+        while self.known.get(self.next).is_some_and(|(known, _)| *known < outwards) {
+            self.next += 1;
+        }
+        let weight = match self.known.get(self.next) {
+            Some((known, weight)) if *known == outwards => *weight,
+            _ => compute(),
+        };
+        self.fresh.push((outwards, weight));
+        weight
+    }
+
+    /// The pass is over.
+    fn end(&mut self) {
+        core::mem::swap(&mut self.known, &mut self.fresh);
+        self.fresh.clear();
+        self.next = 0;
     }
 }
