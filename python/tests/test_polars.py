@@ -66,22 +66,27 @@ def test_a_label_does_not_depend_on_what_comes_after_its_horizon(seed: int) -> N
 @pytest.mark.parametrize("seed", range(5))
 def test_counts_over_windows_equal_a_loop(seed: int) -> None:
     table, window = frame(seed), timedelta(seconds=2)
-    shocks = table.select(shock_count("oib", 0.5, window))["oib"].to_list()
+    times, oib, epochs = clock(table), table["oib"].to_list(), table["epoch"].to_list()
     shares = table.select(sign_persistence("oib", window))["oib"].to_list()
-    times, oib = clock(table), table["oib"].to_list()
-
-    def sign(x: float) -> int:
-        return (x > 0) - (x < 0)
-
+    shocks = {
+        side: table.select(shock_count("oib", 0.5, window, side=side))["oib"].to_list()
+        for side in ("above", "below", "either")
+    }
+    kept: list[bool | None] = []
+    last: tuple[int, int] | None = None
+    for x, epoch in zip(oib, epochs, strict=True):
+        sign = None if x is None else ((x > 0) - (x < 0), epoch)
+        kept.append(sign[0] == last[0] if sign and last and sign[1] == last[1] else None)
+        last = sign or last
     for row, now in enumerate(times):
-        inside = [oib[i] for i, t in enumerate(times) if now - window < t <= now]
-        values = [x for x in inside if x is not None]
-        assert shocks[row] == sum(abs(x) > 0.5 for x in values)
-        if oib[row] is None:
-            assert shares[row] is None
-        elif inside[-1] is not None:
-            same = sum(sign(x) == sign(inside[-1]) for x in values)
-            assert shares[row] == pytest.approx(same / len(values))
+        inside = [i for i, t in enumerate(times) if now - window < t <= now]
+        values = [oib[i] for i in inside if oib[i] is not None]
+        assert shocks["above"][row] == sum(x > 0.5 for x in values)
+        assert shocks["below"][row] == sum(x < -0.5 for x in values)
+        assert shocks["either"][row] == sum(abs(x) > 0.5 for x in values)
+        compared = [kept[i] for i in inside if kept[i] is not None]
+        want = sum(map(bool, compared)) / len(compared) if compared else None
+        assert shares[row] == (want if want is None else pytest.approx(want))
 
 
 def test_a_span_that_is_not_positive_is_refused() -> None:

@@ -82,11 +82,18 @@ def forward_return(
 
 
 def shock_count(
-    column: str, threshold: float, window: timedelta, *, time: str = "ts_event"
+    column: str,
+    threshold: float,
+    window: timedelta,
+    *,
+    side: Literal["above", "below", "either"] = "above",
+    time: str = "ts_event",
 ) -> pl.Expr:
-    """Number of rows with ``abs(column) > threshold`` in ``(t - window, t]``.
+    """Number of rows in ``(t - window, t]`` at which a column was beyond a threshold.
 
-    Null values are not counted; a window without rows cannot be, since it holds the row itself.
+    Beyond is strict: ``x > threshold``, ``x < -threshold``, or ``abs(x) > threshold`` by ``side``. Rows
+    with null are not counted. The streaming column of this name counts packets; this counts the rows
+    of any table, such as one per second.
 
     Examples
     --------
@@ -96,19 +103,23 @@ def shock_count(
     >>> start = datetime(2024, 8, 8)
     >>> frame = pl.DataFrame({"ts_event": [start + timedelta(seconds=s) for s in (0, 1, 2)],
     ...                       "oib": [0.9, -0.95, 0.1]})
-    >>> frame.select(shock_count("oib", 0.5, timedelta(seconds=2)))["oib"].to_list()
+    >>> frame.select(shock_count("oib", 0.5, timedelta(seconds=2), side="either"))["oib"].to_list()
     [1, 2, 1]
     """
     _positive("window", window)
-    beyond = (pl.col(column).abs() > threshold).fill_null(value=False)
-    return beyond.sum().cast(pl.Int64).rolling(_clock(time), period=window).alias(column)
+    x = pl.col(column)
+    beyond = {"above": x > threshold, "below": x < -threshold, "either": x.abs() > threshold}[side]
+    count = beyond.fill_null(value=False).sum().cast(pl.Int64)
+    return count.rolling(_clock(time), period=window).alias(column)
 
 
-def sign_persistence(column: str, window: timedelta, *, time: str = "ts_event") -> pl.Expr:
-    """Share of the rows in ``(t - window, t]`` that have the sign of the current row, 0 to 1.
+def sign_persistence(
+    column: str, window: timedelta, *, time: str = "ts_event", epoch: str = "epoch"
+) -> pl.Expr:
+    """Share of the rows in ``(t - window, t]`` that kept the sign of the row before, 0 to 1.
 
-    Null where the column is null; rows with null are left out of both counts. Rows of one time share
-    their window, and in it the sign of the last of them.
+    The sign is -1, 0 or 1. Rows with null are passed over; the first row of a session is compared with
+    nothing and counts on neither side. Null while no row of the window was compared.
 
     Examples
     --------
@@ -117,12 +128,14 @@ def sign_persistence(column: str, window: timedelta, *, time: str = "ts_event") 
     >>> from featureplane.polars import sign_persistence
     >>> start = datetime(2024, 8, 8)
     >>> frame = pl.DataFrame({"ts_event": [start + timedelta(seconds=s) for s in (0, 1, 2)],
-    ...                       "oib": [0.9, -0.95, -0.1]})
+    ...                       "epoch": [0, 0, 0], "oib": [0.9, -0.95, -0.1]})
     >>> frame.select(sign_persistence("oib", timedelta(seconds=3)))["oib"].to_list()
-    [1.0, 0.5, 0.6666666666666666]
+    [None, 0.0, 0.5]
     """
     _positive("window", window)
     sign = pl.col(column).sign()
-    same = (sign == sign.last()).sum().rolling(_clock(time), period=window)
-    known = pl.col(column).count().rolling(_clock(time), period=window)
-    return pl.when(pl.col(column).is_not_null()).then(same / known).alias(column)
+    session = pl.when(sign.is_not_null()).then(pl.col(epoch))
+    before, session_before = sign.forward_fill().shift(1), session.forward_fill().shift(1)
+    # Null, and so counted nowhere, when there is nothing to compare with.
+    kept = pl.when(session == session_before).then(sign == before).cast(pl.Float64)
+    return kept.rolling_mean_by(_clock(time), window).alias(column)
