@@ -1,21 +1,23 @@
 //! One kernel: the families of a set over one symbol, writing one frame in place.
 
-use market_model::{BookView, QualityFlags, Side, StateError, StateReader, StateWriter};
+use market_model::{BookView, QualityFlags, Side, StateError, StateReader, StateWriter, Trade};
 
 use crate::context::{Context, PacketStamp, Quotes, Units};
 use crate::frame::{FrameBuf, FrameHeader, FrameRef};
-use crate::meta::{Behaviour, Reads};
-use crate::registry::{AnyFamily, FAMILIES};
-use crate::set::FeatureSet;
+use crate::meta::{Behaviour, FamilyMeta, Reads};
+use crate::registry::{AnyFamily, FAMILIES, Wanted};
+use crate::set::{Feature, FeatureSet};
 use crate::slots::Slots;
 
 /// What the owner of the book says about one packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KernelStep {
+pub struct KernelStep<'a> {
     /// Header of the frame; the kernel fills in the frame number.
     pub header: FrameHeader,
     /// Stamps as the feed gave them.
     pub stamp: PacketStamp,
+    /// Trades of the packet in its order.
+    pub trades: &'a [Trade],
     /// The window clock, UTC ns.
     pub now_ns: i64,
     /// The packet had book content.
@@ -30,7 +32,7 @@ pub struct KernelStep {
 #[derive(Debug, Clone, Copy)]
 struct Warmup {
     clock: bool,
-    /// A family over columns: its steps are not those of packets.
+    /// Its steps are not those of book packets or frames.
     own: bool,
     window: bool,
     min_events: u64,
@@ -46,6 +48,8 @@ pub struct Kernel {
     warmups: Vec<Warmup>,
     all_slots: Vec<u64>,
     own_steps: Vec<u64>,
+    /// Slots that took a step of their own in the last packet.
+    stepped: Vec<u64>,
     frame: FrameBuf,
     sample: Sample,
     /// Frames since the reset.
@@ -77,23 +81,10 @@ impl Kernel {
     #[must_use]
     pub fn new(set: &FeatureSet, units: Units, symbol_id: u32) -> Self {
         let n = set.len();
-        let mut families = Vec::new();
-        for meta in FAMILIES {
-            let wanted: Vec<_> = set
-                .features()
-                .iter()
-                .enumerate()
-                .filter(|(_, f)| f.family.slug == meta.slug)
-                .collect();
-            if !wanted.is_empty() {
-                let on_frozen =
-                    meta.columns.iter().all(|c| matches!(c.reads, Reads::Clock | Reads::Input));
-                families.push((AnyFamily::new(meta, &wanted, units), on_frozen));
-            }
-        }
+        let families = families(set, units);
         let warmups = set.features().iter().map(|f| Warmup {
             clock: f.reads == Reads::Clock,
-            own: f.column.reads == Reads::Input,
+            own: f.column.counts_own_steps(),
             window: f.column.behaviour == Behaviour::Window,
             min_events: f.warmup_min_events.into(),
             min_ns: f.warmup_min_ns,
@@ -109,6 +100,7 @@ impl Kernel {
             warmups: warmups.collect(),
             all_slots,
             own_steps: vec![0; n],
+            stepped: vec![0; words],
             frame: FrameBuf::new(set.schema_hash(), symbol_id, n),
             sample: Sample {
                 values: vec![0; n],
@@ -142,7 +134,7 @@ impl Kernel {
 
     /// Computes the frame of one packet.
     #[inline]
-    pub fn step<B: BookView>(&mut self, book: &B, step: &KernelStep) -> FrameRef<'_> {
+    pub fn step<B: BookView>(&mut self, book: &B, step: &KernelStep<'_>) -> FrameRef<'_> {
         if self.frames == 0 {
             self.first_ns = step.now_ns;
         }
@@ -165,6 +157,7 @@ impl Kernel {
             now_ns: step.now_ns,
             last_book_ns: self.last_book_ns,
             stamp: Some(step.stamp),
+            trades: step.trades,
             book_step: step.book_step,
             gap_step,
             frozen: step.frozen,
@@ -172,8 +165,9 @@ impl Kernel {
         let [changed, ready, valid, values] = self.frame.parts_mut();
         changed.fill(0);
         valid.fill(0);
-        let own_steps = &mut self.own_steps;
-        let mut slots = Slots { values, changed, valid, own_steps, saturated: false };
+        self.stepped.fill(0);
+        let (own_steps, stepped) = (&mut self.own_steps, &mut self.stepped);
+        let mut slots = Slots { values, changed, valid, own_steps, stepped, saturated: false };
         for (family, on_frozen) in &mut self.families {
             if step.frozen && !*on_frozen {
                 continue;
@@ -230,6 +224,7 @@ impl Kernel {
             now_ns,
             last_book_ns: self.last_book_ns,
             stamp: None,
+            trades: &[],
             book_step: false,
             gap_step: false,
             frozen,
@@ -241,6 +236,7 @@ impl Kernel {
             changed: &mut self.sample.changed,
             valid: &mut self.sample.valid,
             own_steps: &mut self.own_steps,
+            stepped: &mut self.stepped,
             saturated: false,
         };
         for (family, on_frozen) in &mut self.families {
@@ -313,6 +309,31 @@ impl Kernel {
         }
         Ok(())
     }
+}
+
+/// The families of a set in the order in which they step, each with whether it runs on frozen books.
+///
+/// Families over columns stand last, one instance per run of the set's columns, so that a column finds
+/// its input computed whatever families a chain of columns goes through.
+fn families(set: &FeatureSet, units: Units) -> Vec<(AnyFamily, bool)> {
+    let mut groups: Vec<(&'static FamilyMeta, Vec<Wanted<'_>>)> = Vec::new();
+    let all = || set.features().iter().enumerate();
+    for meta in FAMILIES {
+        let own = |f: &Feature| f.input.is_none() && f.family.slug == meta.slug;
+        groups.push((meta, all().filter(|(_, f)| own(f)).collect()));
+    }
+    for (slot, f) in all().filter(|(_, f)| f.input.is_some()) {
+        match groups.last_mut() {
+            Some((meta, run)) if meta.slug == f.family.slug => run.push((slot, f)),
+            _ => groups.push((f.family, vec![(slot, f)])),
+        }
+    }
+    let filled = groups.iter().filter(|(_, wanted)| !wanted.is_empty());
+    let family = |(meta, wanted): &(&'static FamilyMeta, Vec<Wanted<'_>>)| {
+        let on_frozen = meta.columns.iter().all(|column| !column.reads.is_book());
+        (AnyFamily::new(meta, wanted, units), on_frozen)
+    };
+    filled.map(family).collect()
 }
 
 #[inline]

@@ -9,12 +9,15 @@ pub mod frame;
 pub mod meta;
 pub mod numeric;
 
+mod aggressor;
 mod context;
 mod error;
+mod input;
 mod kernel;
 mod registry;
 mod set;
 mod slots;
+mod window;
 
 pub use context::{Context, PacketStamp, Units};
 pub use error::{Error, SpecFault};

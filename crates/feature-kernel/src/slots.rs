@@ -10,6 +10,8 @@ pub(crate) struct Slots<'a> {
     pub(crate) valid: &'a mut [u64],
     /// Steps of families that count their own, by slot.
     pub(crate) own_steps: &'a mut [u64],
+    /// Slots of such families that stepped in this packet.
+    pub(crate) stepped: &'a mut [u64],
     pub(crate) saturated: bool,
 }
 
@@ -67,6 +69,26 @@ impl Slots<'_> {
         if let Some(value) = value {
             self.f64(slot, value);
         }
+    }
+
+    /// Counts a step of a column that counts its own.
+    #[inline]
+    pub(crate) fn step(&mut self, slot: usize) {
+        self.steps(slot, 1);
+    }
+
+    /// Counts several steps at once.
+    #[inline]
+    pub(crate) fn steps(&mut self, slot: usize, count: u64) {
+        self.own_steps[slot] = self.own_steps[slot].saturating_add(count);
+        self.stepped[slot / 64] |= u64::from(count != 0) << (slot % 64);
+    }
+
+    /// Whether a column that counts its own steps took one in this packet.
+    #[inline]
+    #[must_use]
+    pub(crate) fn has_stepped(&self, slot: usize) -> bool {
+        (self.stepped[slot / 64] >> (slot % 64)) & 1 == 1
     }
 
     /// The word of a slot that was written in this packet.
