@@ -15,6 +15,7 @@ mod sequencing;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod trades;
 
 use feature_kernel::FeatureSet;
 use market_model::{FeedKind, Instrument, Packet, PacketKind, QualityFlags, Sequencing};

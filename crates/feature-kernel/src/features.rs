@@ -8,6 +8,7 @@ pub mod mid_spread;
 pub mod ofi_l1;
 pub mod time;
 pub mod top;
+pub mod trades;
 
 use crate::meta::{Behaviour, ColumnMeta, Dtype, Reads, Scale};
 

@@ -3,7 +3,9 @@
 use market_model::{BookView, StateError, StateReader, StateWriter};
 
 use crate::context::{Context, Units};
-use crate::features::{depth, ema, imbalance, microprice, mid_spread, ofi_l1, time, top};
+use crate::features::{
+    depth, ema, imbalance, microprice, mid_spread, ofi_l1, time, top, trades,
+};
 use crate::meta::FamilyMeta;
 use crate::set::Feature;
 use crate::slots::Slots;
@@ -85,6 +87,7 @@ families! {
     Depth = depth::Depth,
     OfiL1 = ofi_l1::OfiL1,
     Time = time::Time,
+    Trades = trades::Trades,
     Ema = ema::Ema,
 }
 

@@ -56,7 +56,7 @@ pub(super) fn word<'a>(feature: &'a Feature, key: &str) -> &'a str {
 }
 
 /// `f(num) / f(den)`.
-fn ratio(num: i128, den: i128) -> Option<Value> {
+pub(super) fn ratio(num: i128, den: i128) -> Option<Value> {
     (den != 0).then(|| Value::Float(num as f64 / den as f64))
 }
 
@@ -120,7 +120,7 @@ impl Scene<'_> {
     }
 
     /// `P`.
-    fn price_unit(&self) -> i128 {
+    pub(super) fn price_unit(&self) -> i128 {
         10_i128.pow(u32::from(self.instrument.price_scale))
     }
 
@@ -152,11 +152,11 @@ impl Scene<'_> {
         }
     }
 
-    fn scaled_qty(&self, lots: i64) -> i128 {
+    pub(super) fn scaled_qty(&self, lots: i64) -> i128 {
         i128::from(lots) * i128::from(self.instrument.lot_scaled)
     }
 
-    fn scaled_price(&self, ticks: i64) -> i128 {
+    pub(super) fn scaled_price(&self, ticks: i64) -> i128 {
         i128::from(ticks) * i128::from(self.instrument.tick_scaled)
     }
 

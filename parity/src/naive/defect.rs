@@ -51,6 +51,16 @@ pub enum Defect {
     FrozenAnchors,
     /// A repeat is recognised in spite of another content on feeds without ids.
     StampIsEnough,
+    /// Trades are signed by the quotes after their packet.
+    SignedByNewQuotes,
+    /// Quotes and prices before a gap tell the side of trades after it.
+    SignsAcrossGap,
+    /// A trade at an unchanged price forgets the direction of the last change.
+    FlatTickForgotten,
+    /// Buyers and sellers are exchanged.
+    AggressorSwapped,
+    /// Windows of trades are evicted by trades only.
+    TradesNeverDecay,
 }
 
 impl Defect {
@@ -80,6 +90,11 @@ impl Defect {
         Self::ClockBackward,
         Self::FrozenAnchors,
         Self::StampIsEnough,
+        Self::SignedByNewQuotes,
+        Self::SignsAcrossGap,
+        Self::FlatTickForgotten,
+        Self::AggressorSwapped,
+        Self::TradesNeverDecay,
     ];
 
     /// Name in reports.
@@ -110,6 +125,11 @@ impl Defect {
             Self::ClockBackward => "clock_backward",
             Self::FrozenAnchors => "frozen_anchors",
             Self::StampIsEnough => "stamp_is_enough",
+            Self::SignedByNewQuotes => "signed_by_new_quotes",
+            Self::SignsAcrossGap => "signs_across_gap",
+            Self::FlatTickForgotten => "flat_tick_forgotten",
+            Self::AggressorSwapped => "aggressor_swapped",
+            Self::TradesNeverDecay => "trades_never_decay",
         }
     }
 }

@@ -6,6 +6,7 @@ use feature_kernel::{Feature, FeatureSet};
 use super::Defect;
 use super::columns::{Quote, Scene, Value, number, round_float, word};
 use super::flow::Flow;
+use super::trades::Prints;
 
 /// What kind of step a packet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +40,15 @@ pub(super) struct Steps {
     counts: Vec<u64>,
     averages: Vec<Option<Average>>,
     flow: Flow,
+    prints: Prints,
     first_ns: Option<i64>,
     gap_ns: Option<i64>,
     gap_waits: bool,
 }
 
-fn is_average(feature: &Feature) -> bool {
-    feature.family.slug == "ema"
+/// Whether it is computed from another column of the set.
+fn is_derived(feature: &Feature) -> bool {
+    feature.column.reads == Reads::Input
 }
 
 /// A word as the input of an average.
@@ -101,7 +104,7 @@ impl Steps {
         if moment.is_gap {
             self.gap_ns = Some(scene.now_ns);
         }
-        self.step_flow(set, scene, moment);
+        self.step_sources(set, scene, moment);
         let before = (self.words.clone(), self.changed.clone());
         self.is_saturated = false;
         for (index, feature) in set.features().iter().enumerate() {
@@ -122,11 +125,14 @@ impl Steps {
         self.judge_ready(set, now_ns, defect);
     }
 
-    fn step_flow(&mut self, set: &FeatureSet, scene: &Scene<'_>, moment: Moment) {
+    /// What families remember of the market, however many columns look at it.
+    fn step_sources(&mut self, set: &FeatureSet, scene: &Scene<'_>, moment: Moment) {
+        let reach = set.features().iter().map(|f| number(f, "window_ns")).max().unwrap_or(0);
+        let quote = (!moment.is_frozen).then_some(scene.quote);
+        self.prints.step(scene, quote, moment.is_gap, reach);
         if !moment.is_book {
             self.flow.idle();
         } else if !moment.is_frozen {
-            let reach = set.features().iter().map(|f| number(f, "window_ns")).max().unwrap_or(0);
             let is_gap = moment.is_gap && scene.defect != Some(Defect::GapFlows);
             self.flow.step(scene.quote, scene.now_ns, is_gap, reach);
         } else if scene.defect == Some(Defect::FrozenAnchors) {
@@ -143,26 +149,30 @@ impl Steps {
         moment: Moment,
     ) -> Option<Value> {
         let feature = &set.features()[index];
-        let is_clock = feature.reads == Reads::Clock;
-        if is_average(feature) {
+        let (steps, is_book) = match feature.reads {
+            Reads::Clock => (true, false),
+            Reads::Trades => (!scene.packet.trades.is_empty(), false),
+            _ => (moment.is_book && !moment.is_frozen, true),
+        };
+        self.stepped[index] = if is_derived(feature) {
             let input = set.index_of(word(feature, "of"))?;
-            self.stepped[index] = self.stepped[input] && self.valid[input];
-            if self.stepped[index] {
-                let x = as_float(self.words[input], set.features()[input].column.dtype);
-                self.average(index, feature, x, scene);
-            }
+            self.stepped[input] && self.valid[input]
         } else {
-            self.stepped[index] = is_clock || (moment.is_book && !moment.is_frozen);
+            steps
+        };
+        if self.stepped[index] && feature.family.slug == "ema" {
+            let input = set.index_of(word(feature, "of"))?;
+            let x = as_float(self.words[input], set.features()[input].column.dtype);
+            self.average(index, feature, x, scene);
         }
-        let counts = is_average(feature) || !moment.is_frozen;
-        self.counts[index] += u64::from(self.stepped[index] && counts);
-        let is_frozen = moment.is_frozen && scene.defect != Some(Defect::FrozenValid);
-        if is_frozen && !is_clock {
+        self.counts[index] += u64::from(self.stepped[index]);
+        if is_book && moment.is_frozen && scene.defect != Some(Defect::FrozenValid) {
             return None;
         }
         match feature.family.slug {
             "ema" => self.averages[index].map(|average| rounded(feature, average.value, scene)),
             "ofi_l1" => self.flow_value(feature, scene),
+            "trades" => self.prints.value(feature, scene),
             _ => scene.value(feature),
         }
     }

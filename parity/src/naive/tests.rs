@@ -290,6 +290,8 @@ fn wide_set() -> FeatureSet {
             spec("ema", "ema", &[("tau_ns", 50)], &[("of", "ofi_l1_raw")]),
             plain("time", "seconds_to_funding"),
             plain("time", "book_age_ns"),
+            plain("trades", "signed_flow"),
+            spec("trades", "tfi", &[("window_ns", 10)], &[]),
         ],
     )
     .unwrap()
@@ -318,14 +320,14 @@ fn noise(seed: u64) -> Vec<Packet> {
             7 => next.prev_seq = seq + 3,
             8 => next.push_level(BookOp::ClearBid, Level::new(99, 0)),
             9 => next.seq = seq.saturating_sub(2).max(1),
-            10 => {
-                next.trades.push(Trade {
-                    price_ticks: 100,
-                    qty_lots: 1,
-                    aggressor: Aggressor::Buy,
-                });
-            }
             _ => {}
+        }
+        for _ in 0..dice(6).saturating_sub(3) {
+            let (price_ticks, qty_lots) = (97 + dice(5) as i64, 1 + dice(9) as i64);
+            let aggressor =
+                [Aggressor::Unknown, Aggressor::Unknown, Aggressor::Buy, Aggressor::Sell]
+                    [dice(4) as usize];
+            next.trades.push(Trade { price_ticks, qty_lots, aggressor });
         }
         if matches!(next.kind, PacketKind::Snapshot | PacketKind::Delta) && dice(12) != 0 {
             for _ in 0..=dice(5) {

@@ -34,6 +34,7 @@ FamilyId = Literal[
     "depth",
     "ofi_l1",
     "time",
+    "trades",
     "ema",
 ]
 FAMILY_IDS: tuple[FamilyId, ...] = get_args(FamilyId)
@@ -79,6 +80,18 @@ ColumnId = Literal[
     "seconds_to_funding",
     "book_age_ns",
     "feed_latency_ns",
+    "trade_count",
+    "buy_qty",
+    "sell_qty",
+    "signed_flow",
+    "trade_count_sum",
+    "buy_qty_sum",
+    "sell_qty_sum",
+    "signed_flow_sum",
+    "tfi",
+    "vwap",
+    "last_trade_price",
+    "last_trade_qty",
     "ema",
     "ema_rounded",
 ]

@@ -1,6 +1,6 @@
 """The feature families: one module each."""
 
-from . import depth, ema, imbalance, microprice, mid_spread, ofi_l1, time_of_day, top
+from . import depth, ema, imbalance, microprice, mid_spread, ofi_l1, time_of_day, top, trades
 
 FAMILIES = {
     "top": top,
@@ -11,4 +11,5 @@ FAMILIES = {
     "ofi_l1": ofi_l1,
     "ema": ema,
     "time": time_of_day,
+    "trades": trades,
 }

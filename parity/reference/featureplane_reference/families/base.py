@@ -25,6 +25,11 @@ class View:
     bid_qty: int = 0
     ask: int = 0
     ask_qty: int = 0
+    frozen: bool = False  # the book is crossed or one-sided
+    trades: list[Any] = field(default_factory=list)  # [ticks, lots, aggressor] of the packet
+    tick: int = 1  # scaled price of one tick
+    lot: int = 1  # scaled quantity of one lot
+    qty_unit: int = 1  # 10**qty_scale
 
 
 class Feature:
@@ -34,7 +39,7 @@ class Feature:
     that value is undefined. ``word`` keeps the last defined value.
     """
 
-    reads = "book"  # or "clock"
+    reads = "book"  # or "clock", "trades"
     is_window = False
 
     def __init__(self, params: dict[str, Any], inputs: dict[str, Feature]) -> None:
@@ -67,7 +72,13 @@ class Feature:
         raise NotImplementedError
 
     def idle(self, view: View) -> None:
-        """A frame without book content on a two-sided book: a book feature keeps its value."""
+        """A frame that is no step and not frozen: the value stays."""
+
+    def break_chain(self) -> None:
+        """Packets are missing before this one: nothing may be computed across."""
+
+    def settle(self, view: View) -> None:
+        """The packet is over; called on every frame, on frozen books too."""
 
     def at(self, now: int, last_book_t: int) -> Value:
         """The value of a sampled row, when it is not the value of the last frame."""
@@ -86,5 +97,6 @@ class Column:
     unit: str
     warmup_min_events: int = 1
     warmup_ns_param: str | None = None
+    warmup_count_param: str | None = None
     params: dict[str, Any] = field(default_factory=dict)  # defaults; None must be given
     name: str | None = None  # default name; None is the column id

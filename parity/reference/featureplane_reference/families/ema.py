@@ -84,8 +84,24 @@ class EmaRounded(Ema):
 _PARAMS = {"of": None, "form": "delta", "seed": "first"}
 
 COLUMNS = {
-    "ema": Column(Ema, "f64", "none", "as input", warmup_min_events=2, warmup_ns_param="tau_ns", params=_PARAMS),
+    "ema": Column(
+        Ema,
+        "f64",
+        "none",
+        "as input",
+        warmup_min_events=2,
+        warmup_ns_param="tau_ns",
+        params=_PARAMS,
+        name="ema_{of}_{length}",
+    ),
     "ema_rounded": Column(
-        EmaRounded, "i64", "input", "as input", warmup_min_events=2, warmup_ns_param="tau_ns", params=_PARAMS
+        EmaRounded,
+        "i64",
+        "input",
+        "as input",
+        warmup_min_events=2,
+        warmup_ns_param="tau_ns",
+        params=_PARAMS,
+        name="ema_rounded_{of}_{length}",
     ),
 }
