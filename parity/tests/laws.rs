@@ -178,3 +178,35 @@ fn sums_saturate_with_a_flag_and_never_wrap() {
         assert!(result.is_equal(), "{:?}", result.first);
     }
 }
+
+/// Sums of squares of huge integers need more than 128 bits.
+#[test]
+fn windows_over_huge_numbers_stay_exact() {
+    let windows = ["mean", "sum", "std", "zscore", "min", "max"].map(|column| {
+        format!(
+            r#",{{"family": "rolling", "column": "rolling_{column}", "params": {{"of": "cum", "count": 50}}}},
+            {{"family": "rolling", "column": "rolling_{column}", "params": {{"of": "x", "window_ns": 70}}}}"#
+        )
+    });
+    let json = format!(
+        r#"{{"id": "huge", "features": [
+            {{"family": "ofi_l1", "column": "ofi_l1_cum", "alias": "cum"}},
+            {{"family": "microprice", "column": "microprice", "alias": "x"}}{}
+        ]}}"#,
+        windows.concat()
+    );
+    let tape = Tape { set: Arc::new(parse_set(&json, "huge").unwrap()), ..huge() };
+    let want = Runtime.run(&tape).unwrap();
+    let mut reference = External::reference(std::path::Path::new("python3"));
+    let got = reference.run(&tape).unwrap();
+    let result = compare(&tape, reference.name(), Coverage::Frame, &want, &got);
+    assert!(result.is_equal(), "{:?}", result.first);
+    let last = &want[want.len() - frame_bytes(tape.set.len())..];
+    let (hash, n) = (tape.set.schema_hash(), tape.set.len());
+    let words = feature_kernel::frame::decode(last, hash, n).unwrap();
+    let frame = FrameRef::from_words(&words);
+    let index = tape.set.index_of("rolling_std_x_70ns").unwrap();
+    let deviation = f64::from_bits(frame.value(index).unwrap());
+    // 70 values, half a tick apart: 0.5 * sqrt(70 * 71 / 12).
+    assert!((10.17..10.18).contains(&deviation), "{deviation}");
+}

@@ -14,9 +14,11 @@ mod context;
 mod error;
 mod input;
 mod kernel;
+mod moments;
 mod registry;
 mod set;
 mod slots;
+mod wide;
 mod window;
 
 pub use context::{Context, PacketStamp, Units};

@@ -4,7 +4,7 @@ use market_model::{BookView, StateError, StateReader, StateWriter};
 
 use crate::context::{Context, Units};
 use crate::features::{
-    depth, ema, imbalance, microprice, mid_spread, ofi_l1, time, top, trades,
+    depth, ema, imbalance, microprice, mid_spread, ofi_l1, rolling, time, top, trades,
 };
 use crate::meta::FamilyMeta;
 use crate::set::Feature;
@@ -89,6 +89,7 @@ families! {
     Time = time::Time,
     Trades = trades::Trades,
     Ema = ema::Ema,
+    Rolling = rolling::Rolling,
 }
 
 /// The family with this slug.

@@ -84,6 +84,11 @@ impl Slots<'_> {
         self.stepped[slot / 64] |= u64::from(count != 0) << (slot % 64);
     }
 
+    /// Forgets the steps of a column that counts its own.
+    pub(crate) fn start_anew(&mut self, slot: usize) {
+        self.own_steps[slot] = 0;
+    }
+
     /// Whether a column that counts its own steps took one in this packet.
     #[inline]
     #[must_use]

@@ -107,6 +107,11 @@ impl<T: Totals> Windows<T> {
         &self.windows[index].totals
     }
 
+    /// The same, to say what else it shall know; before the first entry.
+    pub(crate) fn totals_mut(&mut self, index: usize) -> &mut T {
+        &mut self.windows[index].totals
+    }
+
     /// Entries in a window.
     #[inline]
     pub(crate) fn count(&self, index: usize) -> u64 {
@@ -121,6 +126,18 @@ impl<T: Totals> Windows<T> {
             window.first = 0;
             window.totals.clear();
         }
+    }
+
+    /// Empties the count windows: they never reach across missing packets.
+    pub(crate) fn clear_counts(&mut self) {
+        let end = self.end();
+        for window in &mut self.windows {
+            if matches!(window.span, Span::Count { .. }) {
+                window.first = end;
+                window.totals.clear();
+            }
+        }
+        self.forget();
     }
 
     pub(crate) fn save(&self, out: &mut StateWriter) {

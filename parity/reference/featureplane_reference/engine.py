@@ -279,7 +279,7 @@ class Engine:
         changed = ready = valid = 0
         steps = {"clock": True, "trades": bool(view.trades), "book": is_book and not frozen}
         for i, feature in enumerate(self.features):
-            feature.stepped = False
+            feature.stepped = feature.clamped = False
             is_frozen = frozen and feature.reads == "book"
             if gap_step:
                 feature.break_chain()
@@ -288,6 +288,7 @@ class Engine:
             elif not is_frozen:
                 feature.idle(view)
             feature.settle(view)
+            flags |= model.SATURATED if feature.clamped else 0
             if not is_frozen:
                 word, saturated = encode(feature)
                 flags |= model.SATURATED if saturated else 0

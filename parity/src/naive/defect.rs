@@ -61,6 +61,16 @@ pub enum Defect {
     AggressorSwapped,
     /// Windows of trades are evicted by trades only.
     TradesNeverDecay,
+    /// Windows of a number of steps reach across a gap.
+    CountCrossesGap,
+    /// Windows of a number of steps hold one more.
+    CountOffByOne,
+    /// Standard deviations divide by n and not by n - 1.
+    PopulationDeviation,
+    /// Floats are truncated and not rounded when they enter a window.
+    QuantumTruncated,
+    /// Windows over columns are evicted at steps only.
+    RollingNeverIdles,
 }
 
 impl Defect {
@@ -95,6 +105,11 @@ impl Defect {
         Self::FlatTickForgotten,
         Self::AggressorSwapped,
         Self::TradesNeverDecay,
+        Self::CountCrossesGap,
+        Self::CountOffByOne,
+        Self::PopulationDeviation,
+        Self::QuantumTruncated,
+        Self::RollingNeverIdles,
     ];
 
     /// Name in reports.
@@ -130,6 +145,11 @@ impl Defect {
             Self::FlatTickForgotten => "flat_tick_forgotten",
             Self::AggressorSwapped => "aggressor_swapped",
             Self::TradesNeverDecay => "trades_never_decay",
+            Self::CountCrossesGap => "count_crosses_gap",
+            Self::CountOffByOne => "count_off_by_one",
+            Self::PopulationDeviation => "population_deviation",
+            Self::QuantumTruncated => "quantum_truncated",
+            Self::RollingNeverIdles => "rolling_never_idles",
         }
     }
 }

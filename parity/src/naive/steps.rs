@@ -6,6 +6,7 @@ use feature_kernel::{Feature, FeatureSet};
 use super::Defect;
 use super::columns::{Quote, Scene, Value, number, round_float, word};
 use super::flow::Flow;
+use super::rolling::{self, Window};
 use super::trades::Prints;
 
 /// What kind of step a packet is.
@@ -39,6 +40,7 @@ pub(super) struct Steps {
     stepped: Vec<bool>,
     counts: Vec<u64>,
     averages: Vec<Option<Average>>,
+    windows: Vec<Window>,
     flow: Flow,
     prints: Prints,
     first_ns: Option<i64>,
@@ -76,6 +78,7 @@ impl Steps {
             stepped: vec![false; count],
             counts: vec![0; count],
             averages: vec![None; count],
+            windows: vec![Window::default(); count],
             ..Self::default()
         }
     }
@@ -160,10 +163,13 @@ impl Steps {
         } else {
             steps
         };
-        if self.stepped[index] && feature.family.slug == "ema" {
-            let input = set.index_of(word(feature, "of"))?;
-            let x = as_float(self.words[input], set.features()[input].column.dtype);
-            self.average(index, feature, x, scene);
+        let crosses = scene.defect == Some(Defect::CountCrossesGap);
+        if moment.is_gap && !crosses && feature.column.params.contains(&"count") {
+            let is_anew = self.windows[index].break_chain(feature);
+            self.counts[index] *= u64::from(!is_anew);
+        }
+        if is_derived(feature) && self.stepped[index] {
+            self.take_input(index, set, scene)?;
         }
         self.counts[index] += u64::from(self.stepped[index]);
         if is_book && moment.is_frozen && scene.defect != Some(Defect::FrozenValid) {
@@ -172,9 +178,41 @@ impl Steps {
         match feature.family.slug {
             "ema" => self.averages[index].map(|average| rounded(feature, average.value, scene)),
             "ofi_l1" => self.flow_value(feature, scene),
+            "rolling" => self.rolling_value(index, set, scene),
             "trades" => self.prints.value(feature, scene),
             _ => scene.value(feature),
         }
+    }
+
+    /// The step of a column over a column.
+    fn take_input(&mut self, index: usize, set: &FeatureSet, scene: &Scene<'_>) -> Option<()> {
+        let feature = &set.features()[index];
+        let input = set.index_of(word(feature, "of"))?;
+        let (word, dtype) = (self.words[input], set.features()[input].column.dtype);
+        match feature.family.slug {
+            "ema" => self.average(index, feature, as_float(word, dtype), scene),
+            _ => {
+                let (entry, is_clamped) = rolling::entry(word, dtype, scene.defect);
+                self.is_saturated |= is_clamped;
+                self.windows[index].push(scene.now_ns, entry);
+            }
+        }
+        Some(())
+    }
+
+    fn rolling_value(
+        &mut self,
+        index: usize,
+        set: &FeatureSet,
+        scene: &Scene<'_>,
+    ) -> Option<Value> {
+        let feature = &set.features()[index];
+        let input = set.index_of(word(feature, "of"))?;
+        let dtype = set.features()[input].column.dtype;
+        let rests = scene.defect == Some(Defect::RollingNeverIdles) && !self.stepped[index];
+        let now_ns = if rests { i64::MIN } else { scene.now_ns };
+        let entries = self.windows[index].inside(feature, now_ns, scene.defect);
+        rolling::value(feature, &entries, dtype, scene.defect)
     }
 
     fn flow_value(&self, feature: &Feature, scene: &Scene<'_>) -> Option<Value> {

@@ -292,6 +292,8 @@ fn wide_set() -> FeatureSet {
             plain("time", "book_age_ns"),
             plain("trades", "signed_flow"),
             spec("trades", "tfi", &[("window_ns", 10)], &[]),
+            spec("rolling", "rolling_std", &[("count", 3)], &[("of", "mid")]),
+            spec("rolling", "rolling_sum", &[("window_ns", 10)], &[("of", "spread_bps")]),
         ],
     )
     .unwrap()

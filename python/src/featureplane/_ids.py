@@ -36,6 +36,7 @@ FamilyId = Literal[
     "time",
     "trades",
     "ema",
+    "rolling",
 ]
 FAMILY_IDS: tuple[FamilyId, ...] = get_args(FamilyId)
 
@@ -94,6 +95,12 @@ ColumnId = Literal[
     "last_trade_qty",
     "ema",
     "ema_rounded",
+    "rolling_mean",
+    "rolling_sum",
+    "rolling_std",
+    "rolling_zscore",
+    "rolling_min",
+    "rolling_max",
 ]
 COLUMN_IDS: tuple[ColumnId, ...] = get_args(ColumnId)
 
