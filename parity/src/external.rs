@@ -34,6 +34,7 @@ pub fn reference_files() -> &'static [(&'static str, &'static str)] {
         "families/microprice.py",
         "families/mid_spread.py",
         "families/ofi_l1.py",
+        "families/returns.py",
         "families/rolling.py",
         "families/time_of_day.py",
         "families/top.py",

@@ -6,6 +6,7 @@ pub mod imbalance;
 pub mod microprice;
 pub mod mid_spread;
 pub mod ofi_l1;
+pub mod returns;
 pub mod rolling;
 pub mod time;
 pub mod top;

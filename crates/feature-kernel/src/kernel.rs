@@ -48,6 +48,8 @@ pub struct Kernel {
     warmups: Vec<Warmup>,
     all_slots: Vec<u64>,
     own_steps: Vec<u64>,
+    /// Slots of windows of a number of steps, which start anew at a gap.
+    anew: Vec<usize>,
     /// Slots that took a step of their own in the last packet.
     stepped: Vec<u64>,
     frame: FrameBuf,
@@ -100,6 +102,7 @@ impl Kernel {
             warmups: warmups.collect(),
             all_slots,
             own_steps: vec![0; n],
+            anew: (0..n).filter(|slot| set.features()[*slot].is_count()).collect(),
             stepped: vec![0; words],
             frame: FrameBuf::new(set.schema_hash(), symbol_id, n),
             sample: Sample {
@@ -149,6 +152,7 @@ impl Kernel {
         if gap_step {
             (self.gap_ns, self.all_ready) = (Some(step.now_ns), false);
             self.gap_waits = step.frozen;
+            self.anew.iter().for_each(|slot| self.own_steps[*slot] = 0);
         }
         let context = Context {
             book,

@@ -15,6 +15,7 @@ mod error;
 mod input;
 mod kernel;
 mod moments;
+mod path;
 mod registry;
 mod set;
 mod slots;

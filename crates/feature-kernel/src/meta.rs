@@ -144,8 +144,9 @@ pub struct ColumnMeta {
 impl ColumnMeta {
     /// Whether its warm-up counts steps of its own rather than book packets or frames.
     #[must_use]
-    pub const fn counts_own_steps(&self) -> bool {
-        matches!(self.reads, Reads::Input | Reads::Trades)
+    pub fn counts_own_steps(&self) -> bool {
+        let is_count = COUNTS.iter().any(|key| self.params.contains(key));
+        is_count || matches!(self.reads, Reads::Input | Reads::Trades)
     }
 
     /// Whether it is an amount of its input, with the unit of that.

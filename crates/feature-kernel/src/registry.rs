@@ -4,7 +4,7 @@ use market_model::{BookView, StateError, StateReader, StateWriter};
 
 use crate::context::{Context, Units};
 use crate::features::{
-    depth, ema, imbalance, microprice, mid_spread, ofi_l1, rolling, time, top, trades,
+    depth, ema, imbalance, microprice, mid_spread, ofi_l1, returns, rolling, time, top, trades,
 };
 use crate::meta::FamilyMeta;
 use crate::set::Feature;
@@ -88,6 +88,7 @@ families! {
     OfiL1 = ofi_l1::OfiL1,
     Time = time::Time,
     Trades = trades::Trades,
+    Returns = returns::Returns,
     Ema = ema::Ema,
     Rolling = rolling::Rolling,
 }

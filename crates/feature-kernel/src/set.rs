@@ -84,6 +84,11 @@ impl Feature {
         }
     }
 
+    /// Whether it is over a number of steps, and starts anew at a gap.
+    pub(crate) fn is_count(&self) -> bool {
+        COUNTS.iter().any(|key| self.opt_param(key).is_some())
+    }
+
     pub(crate) fn wide_param(&self, key: &str) -> i64 {
         self.opt_param(key).expect("Invariant: required parameters are resolved")
     }

@@ -1,5 +1,7 @@
 //! Where families write: values and masks of one frame, or of one sampled row.
 
+use crate::numeric::round_to_i64;
+
 /// Value words and masks of a frame under construction.
 ///
 /// A slot that is not written in a packet stays invalid and keeps its word.
@@ -63,6 +65,15 @@ impl Slots<'_> {
         }
     }
 
+    /// Writes a float rounded half to even, clamped to 64 bits.
+    #[inline]
+    pub(crate) fn rounded(&mut self, slot: usize, value: f64) {
+        match round_to_i64(value) {
+            Some(rounded) => self.i64(slot, rounded),
+            None => self.i128(slot, value.round_ties_even() as i128),
+        }
+    }
+
     /// Writes a float if there is one.
     #[inline]
     pub(crate) fn opt_f64(&mut self, slot: usize, value: Option<f64>) {
@@ -82,11 +93,6 @@ impl Slots<'_> {
     pub(crate) fn steps(&mut self, slot: usize, count: u64) {
         self.own_steps[slot] = self.own_steps[slot].saturating_add(count);
         self.stepped[slot / 64] |= u64::from(count != 0) << (slot % 64);
-    }
-
-    /// Forgets the steps of a column that counts its own.
-    pub(crate) fn start_anew(&mut self, slot: usize) {
-        self.own_steps[slot] = 0;
     }
 
     /// Whether a column that counts its own steps took one in this packet.

@@ -71,6 +71,16 @@ pub enum Defect {
     QuantumTruncated,
     /// Windows over columns are evicted at steps only.
     RollingNeverIdles,
+    /// Returns, speeds and horizons reach across a gap.
+    ReturnsAcrossGap,
+    /// Log returns are truncated and not rounded to their units.
+    ReturnTruncated,
+    /// Horizons move with book packets only.
+    HorizonNeverIdles,
+    /// Two mids at one time are two times.
+    SpeedAtOnce,
+    /// Products of changes are divided by the number of changes.
+    PairsByCount,
 }
 
 impl Defect {
@@ -110,6 +120,11 @@ impl Defect {
         Self::PopulationDeviation,
         Self::QuantumTruncated,
         Self::RollingNeverIdles,
+        Self::ReturnsAcrossGap,
+        Self::ReturnTruncated,
+        Self::HorizonNeverIdles,
+        Self::SpeedAtOnce,
+        Self::PairsByCount,
     ];
 
     /// Name in reports.
@@ -150,6 +165,11 @@ impl Defect {
             Self::PopulationDeviation => "population_deviation",
             Self::QuantumTruncated => "quantum_truncated",
             Self::RollingNeverIdles => "rolling_never_idles",
+            Self::ReturnsAcrossGap => "returns_across_gap",
+            Self::ReturnTruncated => "return_truncated",
+            Self::HorizonNeverIdles => "horizon_never_idles",
+            Self::SpeedAtOnce => "speed_at_once",
+            Self::PairsByCount => "pairs_by_count",
         }
     }
 }

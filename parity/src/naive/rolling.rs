@@ -22,15 +22,6 @@ impl Window {
         self.entries.push_back((now_ns, entry));
     }
 
-    /// Forgets everything if it is a window of a number of steps; whether it is.
-    pub(super) fn break_chain(&mut self, feature: &Feature) -> bool {
-        let is_count = number(feature, "window_ns") == 0;
-        if is_count {
-            self.entries.clear();
-        }
-        is_count
-    }
-
     /// Entries of the window at a time, oldest first.
     pub(super) fn inside(
         &mut self,

@@ -6,6 +6,7 @@ use feature_kernel::{Feature, FeatureSet};
 use super::Defect;
 use super::columns::{Quote, Scene, Value, number, round_float, word};
 use super::flow::Flow;
+use super::returns::Mids;
 use super::rolling::{self, Window};
 use super::trades::Prints;
 
@@ -42,6 +43,7 @@ pub(super) struct Steps {
     averages: Vec<Option<Average>>,
     windows: Vec<Window>,
     flow: Flow,
+    mids: Mids,
     prints: Prints,
     first_ns: Option<i64>,
     gap_ns: Option<i64>,
@@ -135,7 +137,11 @@ impl Steps {
         self.prints.step(scene, quote, moment.is_gap, reach);
         if !moment.is_book {
             self.flow.idle();
+            self.mids.idle();
         } else if !moment.is_frozen {
+            let counts = set.features().iter().map(|f| number(f, "count"));
+            let longest = usize::try_from(counts.max().unwrap_or(0)).unwrap_or(0);
+            self.mids.step(scene, moment.is_gap, (reach, longest));
             let is_gap = moment.is_gap && scene.defect != Some(Defect::GapFlows);
             self.flow.step(scene.quote, scene.now_ns, is_gap, reach);
         } else if scene.defect == Some(Defect::FrozenAnchors) {
@@ -164,9 +170,10 @@ impl Steps {
             steps
         };
         let crosses = scene.defect == Some(Defect::CountCrossesGap);
-        if moment.is_gap && !crosses && feature.column.params.contains(&"count") {
-            let is_anew = self.windows[index].break_chain(feature);
-            self.counts[index] *= u64::from(!is_anew);
+        let is_count = ["count", "buckets", "trades"].iter().any(|key| number(feature, key) > 0);
+        if moment.is_gap && !crosses && is_count {
+            self.windows[index] = Window::default();
+            self.counts[index] = 0;
         }
         if is_derived(feature) && self.stepped[index] {
             self.take_input(index, set, scene)?;
@@ -178,6 +185,10 @@ impl Steps {
         match feature.family.slug {
             "ema" => self.averages[index].map(|average| rounded(feature, average.value, scene)),
             "ofi_l1" => self.flow_value(feature, scene),
+            "returns" => {
+                self.is_saturated |= self.mids.is_clamped(feature);
+                self.mids.value(feature, scene)
+            }
             "rolling" => self.rolling_value(index, set, scene),
             "trades" => self.prints.value(feature, scene),
             _ => scene.value(feature),

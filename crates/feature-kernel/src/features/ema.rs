@@ -10,7 +10,7 @@ use crate::input::Input;
 use crate::meta::{
     Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale, UNIT_OF_INPUT,
 };
-use crate::numeric::{det_exp, round_to_i64};
+use crate::numeric::det_exp;
 use crate::registry::{Family, Wanted};
 use crate::set::Feature;
 use crate::slots::Slots;
@@ -121,11 +121,7 @@ impl Family for Ema {
             }
             if let (false, Some(value)) = (average.input.stands(context), average.state) {
                 if average.rounded {
-                    // Averages of integers stay within their range, up to rounding of the sum.
-                    match round_to_i64(value) {
-                        Some(rounded) => slots.i64(average.slot, rounded),
-                        None => slots.i128(average.slot, value.round_ties_even() as i128),
-                    }
+                    slots.rounded(average.slot, value);
                 } else {
                     slots.f64(average.slot, value);
                 }

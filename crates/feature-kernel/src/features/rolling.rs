@@ -16,7 +16,7 @@ use crate::moments::Moments;
 use crate::numeric::{QUANTUM, float, quantised};
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
-use crate::window::{Span, Totals, Windows};
+use crate::window::{Totals, Windows};
 
 /// Windows over columns that stand earlier in the set.
 #[derive(Debug, Clone)]
@@ -41,7 +41,6 @@ struct Statistic {
     slot: usize,
     column: Column,
     window: usize,
-    by_count: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,11 +147,10 @@ impl Family for Rolling {
                 series.push(Series::new(input));
                 series.len() - 1
             });
-            let (span, column) = (span(f), COLUMNS[f.column_index]);
-            let window = series[at].windows.open(span, Stats::default());
+            let column = COLUMNS[f.column_index];
+            let window = series[at].windows.open(span(f), Stats::default());
             series[at].windows.totals_mut(window).learn(column);
-            let by_count = matches!(span, Span::Count { .. });
-            series[at].wanted.push(Statistic { slot: *slot, column, window, by_count });
+            series[at].wanted.push(Statistic { slot: *slot, column, window });
         }
         Self { series }
     }
@@ -195,8 +193,6 @@ impl Series {
     fn fill<B: BookView>(&mut self, context: &Context<'_, B>, slots: &mut Slots<'_>) {
         if context.gap_step {
             self.windows.clear_counts();
-            let counts = self.wanted.iter().filter(|statistic| statistic.by_count);
-            counts.for_each(|statistic| slots.start_anew(statistic.slot));
         }
         if let Some(word) = self.input.stepped(context, slots) {
             self.newest = match self.input.dtype {
@@ -214,7 +210,7 @@ impl Series {
         if self.input.stands(context) {
             return;
         }
-        for &Statistic { slot, column, window, .. } in &self.wanted {
+        for &Statistic { slot, column, window } in &self.wanted {
             let n = self.windows.count(window);
             let value = self.windows.totals(window).value(column, n, self.newest);
             // Units of a score cancel; dividing by a power of two is exact.

@@ -16,6 +16,7 @@ const VALUES: &[(&str, &[i64])] = &[
     ("lo_bps", &[0, 2]),
     ("hi_bps", &[5, 40]),
     ("window_ns", &[50 * MS, 1_000 * MS]),
+    ("count", &[3, 40]),
 ];
 
 /// Values of parameters of which a column over columns takes one: by steps, or by time.

@@ -1,6 +1,6 @@
 """The feature families: one module each."""
 
-from . import depth, ema, imbalance, microprice, mid_spread, ofi_l1, rolling, time_of_day, top, trades
+from . import depth, ema, imbalance, microprice, mid_spread, ofi_l1, returns, rolling, time_of_day, top, trades
 
 FAMILIES = {
     "top": top,
@@ -10,6 +10,7 @@ FAMILIES = {
     "depth": depth,
     "ofi_l1": ofi_l1,
     "ema": ema,
+    "returns": returns,
     "rolling": rolling,
     "time": time_of_day,
     "trades": trades,
