@@ -38,6 +38,7 @@ pub fn reference_files() -> &'static [(&'static str, &'static str)] {
         "families/rolling.py",
         "families/time_of_day.py",
         "families/top.py",
+        "families/toxicity.py",
         "families/trades.py",
         "frame.py",
         "model.py",

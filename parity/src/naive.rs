@@ -17,6 +17,7 @@ mod sequencing;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod toxicity;
 mod trades;
 
 use feature_kernel::FeatureSet;

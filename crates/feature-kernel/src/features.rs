@@ -10,6 +10,7 @@ pub mod returns;
 pub mod rolling;
 pub mod time;
 pub mod top;
+pub mod toxicity;
 pub mod trades;
 
 use crate::meta::{Behaviour, ColumnMeta, Dtype, Reads, Scale};

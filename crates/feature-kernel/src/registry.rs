@@ -4,7 +4,8 @@ use market_model::{BookView, StateError, StateReader, StateWriter};
 
 use crate::context::{Context, Units};
 use crate::features::{
-    depth, ema, imbalance, microprice, mid_spread, ofi_l1, returns, rolling, time, top, trades,
+    depth, ema, imbalance, microprice, mid_spread, ofi_l1, returns, rolling, time, top, toxicity,
+    trades,
 };
 use crate::meta::FamilyMeta;
 use crate::set::Feature;
@@ -89,6 +90,7 @@ families! {
     Time = time::Time,
     Trades = trades::Trades,
     Returns = returns::Returns,
+    Toxicity = toxicity::Toxicity,
     Ema = ema::Ema,
     Rolling = rolling::Rolling,
 }

@@ -81,6 +81,12 @@ pub enum Defect {
     SpeedAtOnce,
     /// Products of changes are divided by the number of changes.
     PairsByCount,
+    /// A trade falls whole into the bucket in which it starts.
+    SplitLost,
+    /// The open bucket counts in the volume of the complete ones.
+    OpenBucketCounts,
+    /// Inferred sides weigh as much as stated ones.
+    ConfidenceIgnored,
 }
 
 impl Defect {
@@ -125,6 +131,9 @@ impl Defect {
         Self::HorizonNeverIdles,
         Self::SpeedAtOnce,
         Self::PairsByCount,
+        Self::SplitLost,
+        Self::OpenBucketCounts,
+        Self::ConfidenceIgnored,
     ];
 
     /// Name in reports.
@@ -170,6 +179,9 @@ impl Defect {
             Self::HorizonNeverIdles => "horizon_never_idles",
             Self::SpeedAtOnce => "speed_at_once",
             Self::PairsByCount => "pairs_by_count",
+            Self::SplitLost => "split_lost",
+            Self::OpenBucketCounts => "open_bucket_counts",
+            Self::ConfidenceIgnored => "confidence_ignored",
         }
     }
 }

@@ -8,6 +8,7 @@ use super::columns::{Quote, Scene, Value, number, round_float, word};
 use super::flow::Flow;
 use super::returns::Mids;
 use super::rolling::{self, Window};
+use super::toxicity::Toxic;
 use super::trades::Prints;
 
 /// What kind of step a packet is.
@@ -42,6 +43,7 @@ pub(super) struct Steps {
     counts: Vec<u64>,
     averages: Vec<Option<Average>>,
     windows: Vec<Window>,
+    toxics: Vec<Toxic>,
     flow: Flow,
     mids: Mids,
     prints: Prints,
@@ -81,6 +83,7 @@ impl Steps {
             counts: vec![0; count],
             averages: vec![None; count],
             windows: vec![Window::default(); count],
+            toxics: vec![Toxic::default(); count],
             ..Self::default()
         }
     }
@@ -173,12 +176,19 @@ impl Steps {
         let is_count = ["count", "buckets", "trades"].iter().any(|key| number(feature, key) > 0);
         if moment.is_gap && !crosses && is_count {
             self.windows[index] = Window::default();
+            self.toxics[index] = Toxic::default();
             self.counts[index] = 0;
         }
         if is_derived(feature) && self.stepped[index] {
             self.take_input(index, set, scene)?;
         }
-        self.counts[index] += u64::from(self.stepped[index]);
+        let taken = if feature.family.slug == "toxicity" {
+            self.toxics[index].step(feature, &self.prints.packet, scene.defect)
+        } else {
+            self.stepped[index].into()
+        };
+        self.stepped[index] = taken > 0;
+        self.counts[index] = self.counts[index].saturating_add(taken);
         if is_book && moment.is_frozen && scene.defect != Some(Defect::FrozenValid) {
             return None;
         }
@@ -190,6 +200,7 @@ impl Steps {
                 self.mids.value(feature, scene)
             }
             "rolling" => self.rolling_value(index, set, scene),
+            "toxicity" => self.toxics[index].value(feature, scene.defect),
             "trades" => self.prints.value(feature, scene),
             _ => scene.value(feature),
         }

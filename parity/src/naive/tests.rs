@@ -292,6 +292,8 @@ fn wide_set() -> FeatureSet {
             plain("time", "book_age_ns"),
             plain("trades", "signed_flow"),
             spec("trades", "tfi", &[("window_ns", 10)], &[]),
+            spec("toxicity", "vpin", &[("bucket_scaled", 4), ("buckets", 3)], &[]),
+            spec("toxicity", "toxicity_ema", &[("trades", 4)], &[]),
             plain("returns", "log_return_step"),
             spec("returns", "log_return", &[("window_ns", 4)], &[]),
             plain("returns", "mid_velocity"),

@@ -36,6 +36,7 @@ FamilyId = Literal[
     "time",
     "trades",
     "returns",
+    "toxicity",
     "ema",
     "rolling",
 ]
@@ -101,6 +102,9 @@ ColumnId = Literal[
     "mid_velocity",
     "mid_acceleration",
     "mid_autocov_x1e6",
+    "vpin",
+    "toxicity_ema",
+    "toxicity_ema_x1000",
     "ema",
     "ema_rounded",
     "rolling_mean",

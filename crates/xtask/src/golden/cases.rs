@@ -17,6 +17,9 @@ const VALUES: &[(&str, &[i64])] = &[
     ("hi_bps", &[5, 40]),
     ("window_ns", &[50 * MS, 1_000 * MS]),
     ("count", &[3, 40]),
+    ("bucket_scaled", &[7, 3_000]),
+    ("buckets", &[1, 20]),
+    ("trades", &[2, 50]),
 ];
 
 /// Values of parameters of which a column over columns takes one: by steps, or by time.

@@ -1,6 +1,6 @@
 """The feature families: one module each."""
 
-from . import depth, ema, imbalance, microprice, mid_spread, ofi_l1, returns, rolling, time_of_day, top, trades
+from . import depth, ema, imbalance, microprice, mid_spread, ofi_l1, returns, rolling, time_of_day, top, toxicity, trades
 
 FAMILIES = {
     "top": top,
@@ -13,5 +13,6 @@ FAMILIES = {
     "returns": returns,
     "rolling": rolling,
     "time": time_of_day,
+    "toxicity": toxicity,
     "trades": trades,
 }
