@@ -31,6 +31,7 @@ pub fn reference_files() -> &'static [(&'static str, &'static str)] {
         "families/depth.py",
         "families/ema.py",
         "families/imbalance.py",
+        "families/impact.py",
         "families/microprice.py",
         "families/mid_spread.py",
         "families/ofi_l1.py",

@@ -11,6 +11,7 @@ mod columns;
 mod defect;
 mod flow;
 mod frame;
+mod impact;
 mod returns;
 mod rolling;
 mod sequencing;

@@ -3,6 +3,7 @@
 pub mod depth;
 pub mod ema;
 pub mod imbalance;
+pub mod impact;
 pub mod microprice;
 pub mod mid_spread;
 pub mod ofi_l1;

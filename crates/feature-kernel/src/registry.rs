@@ -4,8 +4,8 @@ use market_model::{BookView, StateError, StateReader, StateWriter};
 
 use crate::context::{Context, Units};
 use crate::features::{
-    depth, ema, imbalance, microprice, mid_spread, ofi_l1, returns, rolling, time, top, toxicity,
-    trades,
+    depth, ema, imbalance, impact, microprice, mid_spread, ofi_l1, returns, rolling, time, top,
+    toxicity, trades,
 };
 use crate::meta::FamilyMeta;
 use crate::set::Feature;
@@ -91,6 +91,7 @@ families! {
     Trades = trades::Trades,
     Returns = returns::Returns,
     Toxicity = toxicity::Toxicity,
+    Impact = impact::Impact,
     Ema = ema::Ema,
     Rolling = rolling::Rolling,
 }

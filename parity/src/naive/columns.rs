@@ -161,7 +161,7 @@ impl Scene<'_> {
     }
 
     /// Sum of the first quantities of a side.
-    fn first_levels(&self, side: &[(i64, i64)], count: i64) -> i128 {
+    pub(super) fn first_levels(&self, side: &[(i64, i64)], count: i64) -> i128 {
         let count = usize::try_from(count).unwrap_or(0);
         side.iter().take(count).map(|(_, lots)| self.scaled_qty(*lots)).sum()
     }

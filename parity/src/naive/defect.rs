@@ -87,6 +87,14 @@ pub enum Defect {
     OpenBucketCounts,
     /// Inferred sides weigh as much as stated ones.
     ConfidenceIgnored,
+    /// A pair of flow and change reaches across a gap.
+    PairsAcrossGap,
+    /// Two pairs are enough for a slope.
+    TwoPairsFit,
+    /// The flow is regressed on the change.
+    RegressionSwapped,
+    /// The surprise is measured against the baseline of the packet before.
+    BaselineLags,
 }
 
 impl Defect {
@@ -134,6 +142,10 @@ impl Defect {
         Self::SplitLost,
         Self::OpenBucketCounts,
         Self::ConfidenceIgnored,
+        Self::PairsAcrossGap,
+        Self::TwoPairsFit,
+        Self::RegressionSwapped,
+        Self::BaselineLags,
     ];
 
     /// Name in reports.
@@ -182,6 +194,10 @@ impl Defect {
             Self::SplitLost => "split_lost",
             Self::OpenBucketCounts => "open_bucket_counts",
             Self::ConfidenceIgnored => "confidence_ignored",
+            Self::PairsAcrossGap => "pairs_across_gap",
+            Self::TwoPairsFit => "two_pairs_fit",
+            Self::RegressionSwapped => "regression_swapped",
+            Self::BaselineLags => "baseline_lags",
         }
     }
 }

@@ -6,6 +6,7 @@ use feature_kernel::{Feature, FeatureSet};
 use super::Defect;
 use super::columns::{Quote, Scene, Value, number, round_float, word};
 use super::flow::Flow;
+use super::impact::{Pairs, Surprise};
 use super::returns::Mids;
 use super::rolling::{self, Window};
 use super::toxicity::Toxic;
@@ -45,6 +46,8 @@ pub(super) struct Steps {
     windows: Vec<Window>,
     toxics: Vec<Toxic>,
     flow: Flow,
+    pairs: Pairs,
+    surprises: Vec<Surprise>,
     mids: Mids,
     prints: Prints,
     first_ns: Option<i64>,
@@ -84,6 +87,7 @@ impl Steps {
             averages: vec![None; count],
             windows: vec![Window::default(); count],
             toxics: vec![Toxic::default(); count],
+            surprises: vec![Surprise::default(); count],
             ..Self::default()
         }
     }
@@ -144,6 +148,7 @@ impl Steps {
         } else if !moment.is_frozen {
             let counts = set.features().iter().map(|f| number(f, "count"));
             let longest = usize::try_from(counts.max().unwrap_or(0)).unwrap_or(0);
+            self.pairs.step(scene, moment.is_gap, reach);
             self.mids.step(scene, moment.is_gap, (reach, longest));
             let is_gap = moment.is_gap && scene.defect != Some(Defect::GapFlows);
             self.flow.step(scene.quote, scene.now_ns, is_gap, reach);
@@ -177,6 +182,7 @@ impl Steps {
         if moment.is_gap && !crosses && is_count {
             self.windows[index] = Window::default();
             self.toxics[index] = Toxic::default();
+            self.surprises[index] = Surprise::default();
             self.counts[index] = 0;
         }
         if is_derived(feature) && self.stepped[index] {
@@ -199,6 +205,7 @@ impl Steps {
                 self.is_saturated |= self.mids.is_clamped(feature);
                 self.mids.value(feature, scene)
             }
+            "impact" => self.impact_value(index, feature, scene),
             "rolling" => self.rolling_value(index, set, scene),
             "toxicity" => self.toxics[index].value(feature, scene.defect),
             "trades" => self.prints.value(feature, scene),
@@ -235,6 +242,25 @@ impl Steps {
         let now_ns = if rests { i64::MIN } else { scene.now_ns };
         let entries = self.windows[index].inside(feature, now_ns, scene.defect);
         rolling::value(feature, &entries, dtype, scene.defect)
+    }
+
+    fn impact_value(
+        &mut self,
+        index: usize,
+        feature: &Feature,
+        scene: &Scene<'_>,
+    ) -> Option<Value> {
+        if feature.column.id != "impact_surprise_x1000" {
+            return self.pairs.value(feature, scene);
+        }
+        let surprise = &mut self.surprises[index];
+        if self.stepped[index] {
+            let levels = number(feature, "levels");
+            let depth = scene.first_levels(&scene.book.bids, levels)
+                + scene.first_levels(&scene.book.asks, levels);
+            surprise.step(feature, self.pairs.newest, depth, scene.defect);
+        }
+        Some(surprise.value())
     }
 
     fn flow_value(&self, feature: &Feature, scene: &Scene<'_>) -> Option<Value> {

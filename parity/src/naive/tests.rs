@@ -294,6 +294,8 @@ fn wide_set() -> FeatureSet {
             spec("trades", "tfi", &[("window_ns", 10)], &[]),
             spec("toxicity", "vpin", &[("bucket_scaled", 4), ("buckets", 3)], &[]),
             spec("toxicity", "toxicity_ema", &[("trades", 4)], &[]),
+            spec("impact", "kyle_lambda", &[("window_ns", 12)], &[]),
+            spec("impact", "impact_surprise_x1000", &[("count", 5)], &[]),
             plain("returns", "log_return_step"),
             spec("returns", "log_return", &[("window_ns", 4)], &[]),
             plain("returns", "mid_velocity"),

@@ -37,6 +37,7 @@ FamilyId = Literal[
     "trades",
     "returns",
     "toxicity",
+    "impact",
     "ema",
     "rolling",
 ]
@@ -105,6 +106,9 @@ ColumnId = Literal[
     "vpin",
     "toxicity_ema",
     "toxicity_ema_x1000",
+    "kyle_lambda",
+    "kyle_r2",
+    "impact_surprise_x1000",
     "ema",
     "ema_rounded",
     "rolling_mean",

@@ -155,7 +155,7 @@ impl Family for OfiL1 {
 
 /// The bid contributes its new quantity when its price rose, loses its old one when it fell, and
 /// contributes the difference when it stood still; the ask mirrors it.
-fn flow(previous: &Quotes, now: &Quotes) -> i128 {
+pub(super) fn flow(previous: &Quotes, now: &Quotes) -> i128 {
     let side = |improved: Ordering, qty: i64, previous_qty: i64| match improved {
         Ordering::Greater => i128::from(qty),
         Ordering::Less => -i128::from(previous_qty),

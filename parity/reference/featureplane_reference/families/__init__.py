@@ -1,6 +1,6 @@
 """The feature families: one module each."""
 
-from . import depth, ema, imbalance, microprice, mid_spread, ofi_l1, returns, rolling, time_of_day, top, toxicity, trades
+from . import depth, ema, imbalance, impact, microprice, mid_spread, ofi_l1, returns, rolling, time_of_day, top, toxicity, trades
 
 FAMILIES = {
     "top": top,
@@ -8,6 +8,7 @@ FAMILIES = {
     "microprice": microprice,
     "imbalance": imbalance,
     "depth": depth,
+    "impact": impact,
     "ofi_l1": ofi_l1,
     "ema": ema,
     "returns": returns,
