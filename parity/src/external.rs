@@ -37,6 +37,7 @@ pub fn reference_files() -> &'static [(&'static str, &'static str)] {
         "families/ofi_l1.py",
         "families/returns.py",
         "families/rolling.py",
+        "families/shock.py",
         "families/time_of_day.py",
         "families/top.py",
         "families/toxicity.py",

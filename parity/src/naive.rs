@@ -15,6 +15,7 @@ mod impact;
 mod returns;
 mod rolling;
 mod sequencing;
+mod shock;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ pub mod mid_spread;
 pub mod ofi_l1;
 pub mod returns;
 pub mod rolling;
+pub mod shock;
 pub mod time;
 pub mod top;
 pub mod toxicity;

@@ -4,8 +4,8 @@ use market_model::{BookView, StateError, StateReader, StateWriter};
 
 use crate::context::{Context, Units};
 use crate::features::{
-    depth, ema, imbalance, impact, microprice, mid_spread, ofi_l1, returns, rolling, time, top,
-    toxicity, trades,
+    depth, ema, imbalance, impact, microprice, mid_spread, ofi_l1, returns, rolling, shock, time,
+    top, toxicity, trades,
 };
 use crate::meta::FamilyMeta;
 use crate::set::Feature;
@@ -94,6 +94,7 @@ families! {
     Impact = impact::Impact,
     Ema = ema::Ema,
     Rolling = rolling::Rolling,
+    Shock = shock::Shock,
 }
 
 /// The family with this slug.

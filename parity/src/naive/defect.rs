@@ -95,6 +95,14 @@ pub enum Defect {
     RegressionSwapped,
     /// The surprise is measured against the baseline of the packet before.
     BaselineLags,
+    /// A value at the threshold is beyond it.
+    ThresholdIncluded,
+    /// Below means above.
+    SideIgnored,
+    /// A zero keeps no sign.
+    ZeroHasNoSign,
+    /// A sign is kept across a gap.
+    SignAcrossGap,
 }
 
 impl Defect {
@@ -146,6 +154,10 @@ impl Defect {
         Self::TwoPairsFit,
         Self::RegressionSwapped,
         Self::BaselineLags,
+        Self::ThresholdIncluded,
+        Self::SideIgnored,
+        Self::ZeroHasNoSign,
+        Self::SignAcrossGap,
     ];
 
     /// Name in reports.
@@ -198,6 +210,10 @@ impl Defect {
             Self::TwoPairsFit => "two_pairs_fit",
             Self::RegressionSwapped => "regression_swapped",
             Self::BaselineLags => "baseline_lags",
+            Self::ThresholdIncluded => "threshold_included",
+            Self::SideIgnored => "side_ignored",
+            Self::ZeroHasNoSign => "zero_has_no_sign",
+            Self::SignAcrossGap => "sign_across_gap",
         }
     }
 }

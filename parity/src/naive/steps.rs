@@ -9,6 +9,7 @@ use super::flow::Flow;
 use super::impact::{Pairs, Surprise};
 use super::returns::Mids;
 use super::rolling::{self, Window};
+use super::shock::{self, Before};
 use super::toxicity::Toxic;
 use super::trades::Prints;
 
@@ -45,6 +46,7 @@ pub(super) struct Steps {
     averages: Vec<Option<Average>>,
     windows: Vec<Window>,
     toxics: Vec<Toxic>,
+    befores: Vec<Before>,
     flow: Flow,
     pairs: Pairs,
     surprises: Vec<Surprise>,
@@ -87,6 +89,7 @@ impl Steps {
             averages: vec![None; count],
             windows: vec![Window::default(); count],
             toxics: vec![Toxic::default(); count],
+            befores: vec![Before::default(); count],
             surprises: vec![Surprise::default(); count],
             ..Self::default()
         }
@@ -178,6 +181,9 @@ impl Steps {
             steps
         };
         let crosses = scene.defect == Some(Defect::CountCrossesGap);
+        if moment.is_gap && scene.defect != Some(Defect::SignAcrossGap) {
+            self.befores[index] = Before::default();
+        }
         let is_count = ["count", "buckets", "trades"].iter().any(|key| number(feature, key) > 0);
         if moment.is_gap && !crosses && is_count {
             self.windows[index] = Window::default();
@@ -186,7 +192,7 @@ impl Steps {
             self.counts[index] = 0;
         }
         if is_derived(feature) && self.stepped[index] {
-            self.take_input(index, set, scene)?;
+            self.take_input(index, set, scene);
         }
         let taken = if feature.family.slug == "toxicity" {
             self.toxics[index].step(feature, &self.prints.packet, scene.defect)
@@ -206,7 +212,7 @@ impl Steps {
                 self.mids.value(feature, scene)
             }
             "impact" => self.impact_value(index, feature, scene),
-            "rolling" => self.rolling_value(index, set, scene),
+            "rolling" | "shock" => self.rolling_value(index, set, scene),
             "toxicity" => self.toxics[index].value(feature, scene.defect),
             "trades" => self.prints.value(feature, scene),
             _ => scene.value(feature),
@@ -220,6 +226,11 @@ impl Steps {
         let (word, dtype) = (self.words[input], set.features()[input].column.dtype);
         match feature.family.slug {
             "ema" => self.average(index, feature, as_float(word, dtype), scene),
+            "shock" => {
+                let x = as_float(word, dtype);
+                let entry = self.befores[index].entry(feature, x, scene.defect)?;
+                self.windows[index].push(scene.now_ns, entry);
+            }
             _ => {
                 let (entry, is_clamped) = rolling::entry(word, dtype, scene.defect);
                 self.is_saturated |= is_clamped;
@@ -241,6 +252,9 @@ impl Steps {
         let rests = scene.defect == Some(Defect::RollingNeverIdles) && !self.stepped[index];
         let now_ns = if rests { i64::MIN } else { scene.now_ns };
         let entries = self.windows[index].inside(feature, now_ns, scene.defect);
+        if feature.family.slug == "shock" {
+            return shock::value(feature, &entries);
+        }
         rolling::value(feature, &entries, dtype, scene.defect)
     }
 

@@ -302,6 +302,13 @@ fn wide_set() -> FeatureSet {
             spec("returns", "mid_autocov_x1e6", &[("count", 4)], &[]),
             spec("rolling", "rolling_std", &[("count", 3)], &[("of", "mid")]),
             spec("rolling", "rolling_sum", &[("window_ns", 10)], &[("of", "spread_bps")]),
+            spec("shock", "sign_persistence", &[("window_ns", 10)], &[("of", "ofi_l1_raw")]),
+            spec(
+                "shock",
+                "shock_count",
+                &[("threshold_ppm", 1_000_000), ("count", 4)],
+                &[("of", "ofi_l1_raw"), ("side", "below")],
+            ),
         ],
     )
     .unwrap()

@@ -40,6 +40,7 @@ FamilyId = Literal[
     "impact",
     "ema",
     "rolling",
+    "shock",
 ]
 FAMILY_IDS: tuple[FamilyId, ...] = get_args(FamilyId)
 
@@ -117,6 +118,8 @@ ColumnId = Literal[
     "rolling_zscore",
     "rolling_min",
     "rolling_max",
+    "shock_count",
+    "sign_persistence",
 ]
 COLUMN_IDS: tuple[ColumnId, ...] = get_args(ColumnId)
 

@@ -20,6 +20,7 @@ const VALUES: &[(&str, &[i64])] = &[
     ("bucket_scaled", &[7, 3_000]),
     ("buckets", &[1, 20]),
     ("trades", &[2, 50]),
+    ("threshold_ppm", &[0, 300_000]),
 ];
 
 /// Values of parameters of which a column over columns takes one: by steps, or by time.

@@ -1,6 +1,6 @@
 """The feature families: one module each."""
 
-from . import depth, ema, imbalance, impact, microprice, mid_spread, ofi_l1, returns, rolling, time_of_day, top, toxicity, trades
+from . import depth, ema, imbalance, impact, microprice, mid_spread, ofi_l1, returns, rolling, shock, time_of_day, top, toxicity, trades
 
 FAMILIES = {
     "top": top,
@@ -13,6 +13,7 @@ FAMILIES = {
     "ema": ema,
     "returns": returns,
     "rolling": rolling,
+    "shock": shock,
     "time": time_of_day,
     "toxicity": toxicity,
     "trades": trades,
