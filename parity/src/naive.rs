@@ -12,15 +12,21 @@ mod columns;
 mod defect;
 mod flow;
 mod frame;
+mod impact;
 mod levels;
 mod memory;
 mod momentum;
 mod regime;
+mod returns;
+mod rolling;
 mod sequencing;
 mod shape;
+mod shock;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod toxicity;
+mod trades;
 mod weighted;
 
 use feature_kernel::FeatureSet;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use feature_kernel::FrameRef;
 use feature_kernel::frame::frame_bytes;
+use feature_kernel::meta::Dtype;
 use feature_parity::compare::compare;
 use feature_parity::{Coverage, External, NaiveTwin, Runtime, Sut, Tape};
 use feature_runtime::{SymbolEngine, parse_set};
@@ -22,7 +23,11 @@ const SET: &str = r#"{"id": "laws", "features": [
     {"family": "imbalance", "column": "l1_imbalance"},
     {"family": "imbalance", "column": "depth_imbalance", "params": {"levels": 3}},
     {"family": "depth", "column": "bid_depth", "params": {"levels": 3}},
-    {"family": "depth", "column": "ask_depth", "params": {"levels": 3}}
+    {"family": "depth", "column": "ask_depth", "params": {"levels": 3}},
+    {"family": "trades", "column": "signed_flow"},
+    {"family": "trades", "column": "tfi", "params": {"window_ns": 700000000}},
+    {"family": "trades", "column": "buy_qty_sum", "params": {"window_ns": 700000000}},
+    {"family": "trades", "column": "sell_qty_sum", "params": {"window_ns": 700000000}}
 ]}"#;
 
 type Frame = (u32, Vec<Option<i128>>);
@@ -34,15 +39,16 @@ fn frames(instrument: &Instrument, packets: &[Packet]) -> Vec<Frame> {
     let mut all = Vec::new();
     for packet in packets {
         let Some(frame) = engine.process(packet) else { continue };
-        let values = (0..set.len()).map(|i| value(&frame, i)).collect();
+        let dtype = |i: usize| set.features()[i].column.dtype;
+        let values = (0..set.len()).map(|i| value(&frame, i, dtype(i))).collect();
         all.push((frame.header().quality.bits(), values));
     }
     all
 }
 
-fn value(frame: &FrameRef<'_>, index: usize) -> Option<i128> {
+fn value(frame: &FrameRef<'_>, index: usize, dtype: Dtype) -> Option<i128> {
     let word = frame.value(index)?;
-    Some(if index == 4 || index == 5 {
+    Some(if dtype == Dtype::F64 {
         // A ratio as a signed integer: mirroring flips the sign bit only.
         let x = f64::from_bits(word);
         let magnitude = i128::from(x.abs().to_bits());
@@ -69,6 +75,7 @@ fn mirrored(packet: &Packet) -> Packet {
         };
     }
     for trade in &mut packet.trades {
+        trade.price_ticks = 1_000 - trade.price_ticks;
         trade.aggressor = match trade.aggressor {
             Aggressor::Buy => Aggressor::Sell,
             Aggressor::Sell => Aggressor::Buy,
@@ -89,30 +96,38 @@ proptest! {
         for ((flags, a), (other_flags, b)) in plain.iter().zip(&mirror) {
             prop_assert_eq!(flags, other_flags);
             prop_assert_eq!(a[0], b[0]);
-            for index in 1..6 {
+            for index in [1, 2, 3, 4, 5, 8, 9] {
                 prop_assert_eq!(a[index], b[index].map(|x| -x), "column {}", index);
             }
-            prop_assert_eq!((a[6], a[7]), (b[7], b[6]));
+            prop_assert_eq!((a[6], a[7], a[10], a[11]), (b[7], b[6], b[11], b[10]));
         }
     }
 
     #[test]
     fn shifting_all_prices_changes_nothing_here((instrument, packets) in testkit::tape(80), ticks in 1..1_000_000_i64) {
-        let shift = |p: &Packet| map_levels(p, |l| Level::new(l.price_ticks + ticks, l.qty_lots));
+        let shift = |p: &Packet| {
+            let mut p = map_levels(p, |l| Level::new(l.price_ticks + ticks, l.qty_lots));
+            p.trades.iter_mut().for_each(|trade| trade.price_ticks += ticks);
+            p
+        };
         let shifted: Vec<Packet> = packets.iter().map(shift).collect();
         prop_assert_eq!(frames(&instrument, &packets), frames(&instrument, &shifted));
     }
 
     #[test]
     fn doubling_all_quantities_doubles_flow_and_depth((instrument, packets) in testkit::tape(80)) {
-        let scale = |p: &Packet| map_levels(p, |l| Level::new(l.price_ticks, 2 * l.qty_lots));
+        let scale = |p: &Packet| {
+            let mut p = map_levels(p, |l| Level::new(l.price_ticks, 2 * l.qty_lots));
+            p.trades.iter_mut().for_each(|trade| trade.qty_lots *= 2);
+            p
+        };
         let scaled: Vec<Packet> = packets.iter().map(scale).collect();
         let (plain, scaled) = (frames(&instrument, &packets), frames(&instrument, &scaled));
         for ((_, a), (_, b)) in plain.iter().zip(&scaled) {
-            for index in [1, 2, 3, 6, 7] {
+            for index in [1, 2, 3, 6, 7, 8, 10, 11] {
                 prop_assert_eq!(a[index].map(|x| 2 * x), b[index], "column {}", index);
             }
-            prop_assert_eq!((a[0], a[4], a[5]), (b[0], b[4], b[5]));
+            prop_assert_eq!((a[0], a[4], a[5], a[9]), (b[0], b[4], b[5], b[9]));
         }
     }
 }
@@ -261,4 +276,36 @@ fn sums_saturate_with_a_flag_and_never_wrap() {
         let result = compare(&tape, sut.name(), Coverage::Frame, &want, &got);
         assert!(result.is_equal(), "{:?}", result.first);
     }
+}
+
+/// Sums of squares of huge integers need more than 128 bits.
+#[test]
+fn windows_over_huge_numbers_stay_exact() {
+    let windows = ["mean", "sum", "std", "zscore", "min", "max"].map(|column| {
+        format!(
+            r#",{{"family": "rolling", "column": "rolling_{column}", "params": {{"of": "cum", "count": 50}}}},
+            {{"family": "rolling", "column": "rolling_{column}", "params": {{"of": "x", "window_ns": 70}}}}"#
+        )
+    });
+    let json = format!(
+        r#"{{"id": "huge", "features": [
+            {{"family": "ofi_l1", "column": "ofi_l1_cum", "alias": "cum"}},
+            {{"family": "microprice", "column": "microprice", "alias": "x"}}{}
+        ]}}"#,
+        windows.concat()
+    );
+    let tape = Tape { set: Arc::new(parse_set(&json, "huge").unwrap()), ..huge() };
+    let want = Runtime.run(&tape).unwrap();
+    let mut reference = External::reference(std::path::Path::new("python3"));
+    let got = reference.run(&tape).unwrap();
+    let result = compare(&tape, reference.name(), Coverage::Frame, &want, &got);
+    assert!(result.is_equal(), "{:?}", result.first);
+    let last = &want[want.len() - frame_bytes(tape.set.len())..];
+    let (hash, n) = (tape.set.schema_hash(), tape.set.len());
+    let words = feature_kernel::frame::decode(last, hash, n).unwrap();
+    let frame = FrameRef::from_words(&words);
+    let index = tape.set.index_of("rolling_std_x_70ns").unwrap();
+    let deviation = f64::from_bits(frame.value(index).unwrap());
+    // 70 values, half a tick apart: 0.5 * sqrt(70 * 71 / 12).
+    assert!((10.17..10.18).contains(&deviation), "{deviation}");
 }

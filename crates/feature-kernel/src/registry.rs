@@ -4,8 +4,9 @@ use market_model::{BookView, StateError, StateReader, StateWriter};
 
 use crate::context::{Context, Units};
 use crate::features::{
-    depth, ema, imbalance, microprice, mid_spread, momentum, ofi_flow, ofi_l1, ofi_ml, ofi_norm,
-    order_flow_l3, regime, shape, time, top, weighted_depth,
+    depth, ema, imbalance, impact, microprice, mid_spread, momentum, ofi_flow, ofi_l1, ofi_ml,
+    ofi_norm, order_flow_l3, regime, returns, rolling, shape, shock, time, top, toxicity, trades,
+    weighted_depth,
 };
 use crate::meta::FamilyMeta;
 use crate::set::Feature;
@@ -102,7 +103,13 @@ families! {
     Momentum = momentum::Momentum,
     OfiFlow = ofi_flow::OfiFlow,
     OrderFlowL3 = order_flow_l3::OrderFlowL3,
+    Trades = trades::Trades,
+    Returns = returns::Returns,
+    Toxicity = toxicity::Toxicity,
+    Impact = impact::Impact,
     Ema = ema::Ema,
+    Rolling = rolling::Rolling,
+    Shock = shock::Shock,
 }
 
 /// The family with this slug.

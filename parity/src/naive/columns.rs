@@ -56,7 +56,7 @@ pub(super) fn word<'a>(feature: &'a Feature, key: &str) -> &'a str {
 }
 
 /// `f(num) / f(den)`.
-fn ratio(num: i128, den: i128) -> Option<Value> {
+pub(super) fn ratio(num: i128, den: i128) -> Option<Value> {
     (den != 0).then(|| Value::Float(num as f64 / den as f64))
 }
 

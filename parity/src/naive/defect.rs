@@ -122,4 +122,56 @@ defects! {
     OrdersAreLevels = "orders_are_levels",
     /// A quantity is taken for a number of orders.
     OrdersAreLots = "orders_are_lots",
+    /// Trades are signed by the quotes after their packet.
+    SignedByNewQuotes = "signed_by_new_quotes",
+    /// Quotes and prices before a gap tell the side of trades after it.
+    SignsAcrossGap = "signs_across_gap",
+    /// A trade at an unchanged price forgets the direction of the last change.
+    FlatTickForgotten = "flat_tick_forgotten",
+    /// Buyers and sellers are exchanged.
+    AggressorSwapped = "aggressor_swapped",
+    /// Windows of trades are evicted by trades only.
+    TradesNeverDecay = "trades_never_decay",
+    /// Windows of a number of steps reach across a gap.
+    CountCrossesGap = "count_crosses_gap",
+    /// Windows of a number of steps hold one more.
+    CountOffByOne = "count_off_by_one",
+    /// Standard deviations divide by n and not by n - 1.
+    PopulationDeviation = "population_deviation",
+    /// Floats are truncated and not rounded when they enter a window.
+    QuantumTruncated = "quantum_truncated",
+    /// Windows over columns are evicted at steps only.
+    RollingNeverIdles = "rolling_never_idles",
+    /// Returns, speeds and horizons reach across a gap.
+    ReturnsAcrossGap = "returns_across_gap",
+    /// Log returns are truncated and not rounded to their units.
+    ReturnTruncated = "return_truncated",
+    /// Horizons move with book packets only.
+    HorizonNeverIdles = "horizon_never_idles",
+    /// Two mids at one time are two times.
+    SpeedAtOnce = "speed_at_once",
+    /// Products of changes are divided by the number of changes.
+    PairsByCount = "pairs_by_count",
+    /// A trade falls whole into the bucket in which it starts.
+    SplitLost = "split_lost",
+    /// The open bucket counts in the volume of the complete ones.
+    OpenBucketCounts = "open_bucket_counts",
+    /// Inferred sides weigh as much as stated ones.
+    ConfidenceIgnored = "confidence_ignored",
+    /// A pair of flow and change reaches across a gap.
+    PairsAcrossGap = "pairs_across_gap",
+    /// Two pairs are enough for a slope.
+    TwoPairsFit = "two_pairs_fit",
+    /// The flow is regressed on the change.
+    RegressionSwapped = "regression_swapped",
+    /// The surprise is measured against the baseline of the packet before.
+    BaselineLags = "baseline_lags",
+    /// A value at the threshold is beyond it.
+    ThresholdIncluded = "threshold_included",
+    /// Below means above.
+    SideIgnored = "side_ignored",
+    /// A zero keeps no sign.
+    ZeroHasNoSign = "zero_has_no_sign",
+    /// A sign is kept across a gap.
+    SignAcrossGap = "sign_across_gap",
 }
