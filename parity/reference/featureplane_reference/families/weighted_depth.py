@@ -20,19 +20,6 @@ REV = {
 LN2 = 0.6931471805599453
 
 
-def weighted(side: Side, total: int, rate: float, notional: bool, cutoff_bps: int | None, levels: int) -> float:
-    """The weighted sum of one side from the best level outwards; ``total`` is ``S``."""
-    found = 0.0
-    for i in range(levels):
-        price, qty = side.level(i) or (0, 0)
-        distance = abs(2 * price - total)
-        if cutoff_bps is not None and distance * 10_000 > cutoff_bps * total:
-            break
-        weight = det_exp(-(rate * (float(distance) / float(total))))
-        found += float(price * qty if notional else qty) * weight
-    return found
-
-
 class Weighted(Feature):
     """Both sums for one choice of parameters."""
 
@@ -40,6 +27,8 @@ class Weighted(Feature):
         super().__init__(params, inputs)
         self.notional = False
         self.cutoff_bps: int | None = None
+        self.weights: dict[int, float] = {}  # by distance, for the mid of `weighed_at`
+        self.weighed_at = 0
         if "k" in params:
             self.rate = float(params["k"])
             return
@@ -50,11 +39,26 @@ class Weighted(Feature):
         self.notional = params["measure"] == "notional"
         self.cutoff_bps = halflife_bps * params["cutoff_halflives"]
 
+    def weight(self, distance: int, total: int) -> float:
+        """``w`` of a level; ``total`` is ``S``."""
+        if total != self.weighed_at:
+            self.weights, self.weighed_at = {}, total
+        if distance not in self.weights:
+            self.weights[distance] = det_exp(-(self.rate * (float(distance) / float(total))))
+        return self.weights[distance]
+
     def sum_of(self, side: Side, view: View) -> float:
-        """``W`` of a side."""
-        there = len(side.prices)
-        levels = min(self.params["levels"], there) if "levels" in self.params else there
-        return weighted(side, view.bid + view.ask, self.rate, self.notional, self.cutoff_bps, levels)
+        """``W`` of a side, from the best level outwards."""
+        total = view.bid + view.ask
+        prices = side.prices[::-1] if side.best_last else side.prices
+        found = 0.0
+        for price in prices[: self.params.get("levels")]:
+            distance = abs(2 * price - total)
+            if self.cutoff_bps is not None and distance * 10_000 > self.cutoff_bps * total:
+                break
+            qty = side.qty[price]
+            found += float(price * qty if self.notional else qty) * self.weight(distance, total)
+        return found
 
     def unit(self, view: View) -> float:
         """What the sums are divided by."""
