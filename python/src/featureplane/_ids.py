@@ -22,6 +22,8 @@ __all__ = [
 FeatureSetId = Literal[
     "core_v1",
     "lob_shared_v1",
+    "lob_shared_v2",
+    "lob_shared_v3",
     "replay_snapshot_v1",
 ]
 FEATURE_SET_IDS: tuple[FeatureSetId, ...] = get_args(FeatureSetId)
