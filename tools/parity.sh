@@ -12,8 +12,14 @@ if [[ ! -d $data/binance ]]; then
 fi
 b=$data/binance
 # Days of one connection are one stream.
-exec "$command" parity run --python "$python" --report target/parity.html \
-  --set core_v1 lob_shared_v1 parity/tests/every_column.json \
-  --input "$b/usdm_btcusdt_20240718.gz+$b/usdm_btcusdt_20240719.gz" "$b/usdm_btcusdt_20240808.gz" \
-  "$b/cm_btcusd_perp_20240808.gz" "$b/spot_btcusdt_20240808.gz+$b/spot_btcusdt_20240809.gz" \
-  "$data/hftbacktest/usdm_btcusdt_20240808.npz"
+tapes=("$b/usdm_btcusdt_20240718.gz+$b/usdm_btcusdt_20240719.gz" "$b/usdm_btcusdt_20240808.gz"
+  "$b/cm_btcusd_perp_20240808.gz" "$b/spot_btcusdt_20240808.gz+$b/spot_btcusdt_20240809.gz"
+  "$data/hftbacktest/usdm_btcusdt_20240808.npz")
+# Every column of every family takes as long as all else together: side by side.
+"$command" parity run --python "$python" --report target/parity_every_column.html \
+  --set parity/tests/every_column.json --input "${tapes[@]}" >target/parity_every_column.txt 2>&1 &
+every_column=$!
+"$command" parity run --python "$python" --report target/parity.html \
+  --set core_v1 lob_shared_v3 --input "${tapes[@]}"
+wait "$every_column" || { cat target/parity_every_column.txt; exit 1; }
+cat target/parity_every_column.txt
