@@ -14,7 +14,9 @@ pub use events::{EventsWriter, read_events_header};
 
 pub(crate) mod binance;
 mod events;
+mod grid;
 mod hftbacktest;
+mod line_feed;
 mod npy;
 
 const SNIFF_BYTES: usize = 4096;
@@ -43,14 +45,6 @@ impl SideCounts {
         };
         *count += 1;
         *count <= self.limit
-    }
-}
-
-/// `10^-decimals` as decimal text.
-fn decimal_step(decimals: usize) -> String {
-    match decimals {
-        0 => "1".into(),
-        more => format!("0.{}1", "0".repeat(more - 1)),
     }
 }
 
@@ -101,10 +95,10 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
         named => named,
     };
     match format {
-        Format::Hftbacktest => Ok(Box::new(hftbacktest::open(options)?)),
-        Format::Binance => Ok(Box::new(binance::open(options)?)),
+        Format::Hftbacktest => hftbacktest::open(options),
+        Format::Binance => binance::open(options),
         // Detection never answers `Auto`.
-        Format::Auto | Format::Events => Ok(Box::new(events::open(options)?)),
+        Format::Auto | Format::Events => events::open(options),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use market_model::{Instrument, Packet};
+use market_model::{Instrument, Packet, PacketKind};
 
 use crate::error::{Error, Fault, excerpt};
 use crate::format::{self, Format};
@@ -31,6 +31,60 @@ pub trait Source: Send {
 
     /// Bytes of the input files consumed, as stored (compressed), and their total.
     fn progress(&self) -> (u64, u64);
+}
+
+/// What a format does; [`UntilEnd`] makes it a [`Source`].
+pub(crate) trait Feed: Send {
+    /// See [`Source::instrument`].
+    fn instrument(&self) -> &Instrument;
+
+    /// Fills a cleared packet; not called again after anything but `Ok(true)`.
+    fn advance(&mut self, packet: &mut Packet) -> Result<bool, Error>;
+
+    /// See [`Source::stats`].
+    fn stats(&self) -> &SourceStats;
+
+    /// See [`Source::progress`].
+    fn progress(&self) -> (u64, u64);
+}
+
+/// Adds to a feed that its end, or its error, is final and leaves an empty packet.
+pub(crate) struct UntilEnd<F> {
+    feed: F,
+    ended: bool,
+}
+
+impl<F: Feed> UntilEnd<F> {
+    pub(crate) const fn new(feed: F) -> Self {
+        Self { feed, ended: false }
+    }
+}
+
+impl<F: Feed> Source for UntilEnd<F> {
+    fn instrument(&self) -> &Instrument {
+        self.feed.instrument()
+    }
+
+    fn next_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
+        packet.clear();
+        if self.ended {
+            return Ok(false);
+        }
+        let more = self.feed.advance(packet);
+        if !matches!(more, Ok(true)) {
+            self.ended = true;
+            packet.clear();
+        }
+        more
+    }
+
+    fn stats(&self) -> &SourceStats {
+        self.feed.stats()
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        self.feed.progress()
+    }
 }
 
 /// Counters of one source.
@@ -72,8 +126,19 @@ impl SourceStats {
         *self.ignored.entry(name).or_default() += 1;
     }
 
-    pub(crate) fn reject(&mut self, fault: Fault) {
-        self.rejected += 1;
+    /// Counts a packet that is handed out.
+    pub(crate) fn count(&mut self, packet: &Packet) {
+        self.packets += 1;
+        self.snapshots += u64::from(packet.kind == PacketKind::Snapshot);
+        self.rejected += u64::from(packet.kind == PacketKind::Rejected);
+    }
+
+    /// Makes a packet say that its event was refused; its times stay. [`SourceStats::count`] counts it.
+    pub(crate) fn refuse(&mut self, packet: &mut Packet, fault: Fault) {
+        let (ts_event_ns, ts_recv_ns) = (packet.ts_event_ns, packet.ts_recv_ns);
+        packet.clear();
+        (packet.ts_event_ns, packet.ts_recv_ns) = (ts_event_ns, ts_recv_ns);
+        packet.kind = PacketKind::Rejected;
         if self.faults.len() < MAX_KEPT_FAULTS {
             self.faults.push(fault);
         }
