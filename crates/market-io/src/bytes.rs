@@ -149,6 +149,8 @@ pub(crate) struct Lines {
     file_offset: u64,
     line: u64,
     line_offset: u64,
+    /// Whether the last line had a line end.
+    is_whole: bool,
     closed_bytes: u64,
     total_bytes: u64,
 }
@@ -165,6 +167,7 @@ impl Lines {
             file_offset: 0,
             line: 0,
             line_offset: 0,
+            is_whole: false,
             closed_bytes: 0,
             total_bytes: total_bytes(paths)?,
         })
@@ -201,6 +204,18 @@ impl Lines {
                 return Err(Error::Empty { path: self.path().into() });
             }
         }
+    }
+
+    /// Like [`Lines::next_line`], for formats in which half a line may look like a whole one: a last
+    /// line without a line end, and a line that is too long, end the reading.
+    pub(crate) fn next_whole_line(&mut self) -> Result<Option<Range<usize>>, Error> {
+        let what = match self.next_line()? {
+            None => return Ok(None),
+            Some(Line::Text(range)) if self.is_whole => return Ok(Some(range)),
+            Some(Line::Text(_)) => "last line",
+            Some(Line::TooLong) => "line of at most 4 MiB",
+        };
+        Err(Error::Truncated { location: self.location(), what })
     }
 
     /// The bytes of a line from the last call of [`Lines::next_line`].
@@ -244,6 +259,7 @@ impl Lines {
             range.end -= 1;
         }
         self.start += with_end;
+        self.is_whole = with_end > len;
         self.advance(with_end);
         if range.len() > MAX_LINE_BYTES { Line::TooLong } else { Line::Text(range) }
     }

@@ -13,13 +13,18 @@ use crate::source::{OpenOptions, Source};
 pub use events::{EventsWriter, read_events_header};
 
 pub(crate) mod binance;
+mod calendar;
+mod ccxt;
 mod events;
 mod grid;
 mod hftbacktest;
+mod json;
 mod line_feed;
+mod lobster;
 mod npy;
+mod survey;
 
-const SNIFF_BYTES: usize = 4096;
+const SNIFF_BYTES: usize = 16 << 10;
 
 /// Levels of one side that one event may carry (rule D23).
 const MAX_LEVELS_PER_SIDE: usize = 10_000;
@@ -58,6 +63,10 @@ pub enum Format {
     Hftbacktest,
     /// Recorded Binance streams: local receive time and JSON per line; plain, gzip or zstd.
     Binance,
+    /// LOBSTER message and orderbook files, in pairs; plain, gzip or zstd.
+    Lobster,
+    /// CCXT order books and trades, one JSON object per line; plain, gzip or zstd.
+    Ccxt,
     /// The packet log of this project.
     Events,
 }
@@ -68,6 +77,8 @@ impl fmt::Display for Format {
             Self::Auto => "auto",
             Self::Hftbacktest => "hftbacktest",
             Self::Binance => "binance",
+            Self::Lobster => "lobster",
+            Self::Ccxt => "ccxt",
             Self::Events => "events",
         })
     }
@@ -77,12 +88,12 @@ impl FromStr for Format {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        [Self::Auto, Self::Hftbacktest, Self::Binance, Self::Events]
+        [Self::Auto, Self::Hftbacktest, Self::Binance, Self::Lobster, Self::Ccxt, Self::Events]
             .into_iter()
             .find(|format| format.to_string() == text)
             .ok_or_else(|| Error::Option {
                 option: "format",
-                expected: "one of auto, hftbacktest, binance, events",
+                expected: "one of auto, hftbacktest, binance, lobster, ccxt, events",
                 found: format!("`{}`", excerpt(text.as_bytes())),
             })
     }
@@ -97,10 +108,21 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     match format {
         Format::Hftbacktest => hftbacktest::open(options),
         Format::Binance => binance::open(options),
+        Format::Lobster => lobster::open(options),
+        Format::Ccxt => ccxt::open(options),
         // Detection never answers `Auto`.
         Format::Auto | Format::Events => events::open(options),
     }
 }
+
+/// How the first bytes of a file are told to be of a format; no two agree on a file.
+const RECOGNISERS: &[(Format, fn(&[u8]) -> bool)] = &[
+    (Format::Hftbacktest, hftbacktest::looks_like),
+    (Format::Binance, binance::looks_like),
+    (Format::Lobster, lobster::looks_like),
+    (Format::Ccxt, ccxt::looks_like),
+    (Format::Events, events::looks_like),
+];
 
 /// Recognises a format by the first bytes of a file.
 fn detect(path: &Path) -> Result<Format, Error> {
@@ -118,18 +140,13 @@ fn detect(path: &Path) -> Result<Format, Error> {
     if head.is_empty() {
         return Err(Error::Empty { path: path.into() });
     }
-    if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") || npy::is_npy(&head) {
-        return Ok(Format::Hftbacktest);
-    }
-    if binance::looks_like(&head) {
-        return Ok(Format::Binance);
-    }
-    if events::looks_like(&head) {
-        return Ok(Format::Events);
+    let found = RECOGNISERS.iter().find(|(_, looks_like)| looks_like(&head));
+    if let Some((format, _)) = found {
+        return Ok(*format);
     }
     Err(Error::UnknownFormat {
         path: path.into(),
-        expected: "an npz or npy array, lines of a local time in ns and a JSON object, or a packet log",
+        expected: "content of a known format (--format lists them)",
         found: format!("`{}`", excerpt(&head[..head.len().min(40)])),
     })
 }

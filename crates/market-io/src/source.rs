@@ -106,8 +106,10 @@ pub struct SourceStats {
     pub snapshots: u64,
     /// Snapshots older than the book, or that no depth update connects to.
     pub unused_snapshots: u64,
-    /// Breaks in the update ids.
+    /// Breaks in the update ids, or in the state that records must lead to.
     pub gaps: u64,
+    /// Levels that came into view from below the visible window, which no event of the input explains.
+    pub revealed_levels: u64,
     /// Records that are well formed and not used, by kind.
     pub ignored: BTreeMap<String, u64>,
     /// The first [`MAX_KEPT_FAULTS`] reasons for rejected packets.

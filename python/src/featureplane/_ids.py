@@ -89,6 +89,8 @@ Format = Literal[
     "auto",
     "hftbacktest",
     "binance",
+    "lobster",
+    "ccxt",
     "events",
 ]
 FORMATS: tuple[Format, ...] = get_args(Format)

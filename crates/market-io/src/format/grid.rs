@@ -37,6 +37,42 @@ impl Grid {
         self.lots(field, scaled, text)
     }
 
+    /// Ticks of the positive price `mantissa * 10^-decimals`.
+    pub(super) fn price_of(
+        &self,
+        field: &'static str,
+        mantissa: i64,
+        decimals: u8,
+    ) -> Result<i64, FieldFault> {
+        let text = || written(mantissa, decimals);
+        let decimal = Decimal { mantissa: mantissa.into(), scale: decimals.into() };
+        match decimal.to_scaled(self.price_scale) {
+            Ok((scaled, false)) if scaled > 0 && scaled % self.tick_scaled == 0 => {
+                Ok(scaled / self.tick_scaled)
+            }
+            Ok(scaled) => self.ticks(field, scaled, text().as_bytes()),
+            Err(error) => Err(wrong(error, field, text().as_bytes())),
+        }
+    }
+
+    /// Lots of the quantity `mantissa * 10^-decimals`, and whether it was rounded.
+    pub(super) fn qty_of(
+        &self,
+        field: &'static str,
+        mantissa: i64,
+        decimals: u8,
+    ) -> Result<(i64, bool), FieldFault> {
+        let text = || written(mantissa, decimals);
+        let decimal = Decimal { mantissa: mantissa.into(), scale: decimals.into() };
+        match decimal.to_scaled(self.qty_scale) {
+            Ok((scaled, false)) if scaled >= 0 && scaled % self.lot_scaled == 0 => {
+                Ok((scaled / self.lot_scaled, false))
+            }
+            Ok(scaled) => self.lots(field, scaled, text().as_bytes()),
+            Err(error) => Err(wrong(error, field, text().as_bytes())),
+        }
+    }
+
     fn ticks(
         &self,
         field: &'static str,
@@ -71,6 +107,10 @@ impl Grid {
         }
         Ok((scaled / self.lot_scaled, inexact))
     }
+}
+
+fn written(mantissa: i64, decimals: u8) -> String {
+    if decimals == 0 { mantissa.to_string() } else { format!("{mantissa}e-{decimals}") }
 }
 
 fn wrong(error: DecimalError, field: &'static str, text: &[u8]) -> FieldFault {

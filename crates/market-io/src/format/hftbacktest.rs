@@ -13,7 +13,7 @@ use market_model::{
 };
 
 use self::grid::{Grid, sizes};
-use super::npy::{Row, Rows};
+use super::npy::{self, Row, Rows};
 use super::{MAX_LEVELS_PER_SIDE, SideCounts};
 use crate::bytes::total_bytes;
 use crate::error::{Error, Fault, FieldFault, Location};
@@ -34,6 +34,11 @@ const KIND_LAST_L3: u64 = 13;
 const KIND_FIRST_CUSTOM: u64 = 100;
 
 const MAX_INITIAL_LEVELS: usize = 50_000;
+
+/// Whether the first bytes of a file are those of a zip archive or of an array.
+pub(super) fn looks_like(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") || npy::is_npy(head)
+}
 
 pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     Ok(Box::new(UntilEnd::new(HftbacktestSource::open(options)?)))

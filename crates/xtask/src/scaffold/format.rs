@@ -24,7 +24,7 @@ pub(crate) fn lay_out(root: &Path, slug: &str) -> Result<bool> {
     changes.write(root)?;
     println!(
         "\nnext: specs/inputs/{slug}.md, a sample in crates/market-io/tests/{slug}/, the decoder, \
-         `detect`; then\n  cargo xtask gen"
+         `RECOGNISERS`; then\n  cargo xtask gen"
     );
     Ok(true)
 }
@@ -40,7 +40,7 @@ fn list(changes: &mut Changes, root: &Path, slug: &str) -> Result<()> {
     insert("Self::Events]", format!("Self::{name}, "))?;
     insert(", events\"", format!(", {slug}"))?;
     insert(
-        "        Format::Hftbacktest => Ok",
+        "        Format::Hftbacktest =>",
         format!("        Format::{name} => {slug}::open(options),\n"),
     )
 }

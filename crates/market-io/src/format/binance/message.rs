@@ -9,7 +9,8 @@ use memchr::{memchr, memmem};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::error::{FieldFault, quoted};
+use crate::error::FieldFault;
+use crate::format::json::{Field, number, object, text, typed};
 
 /// A message of one line; numbers of levels are still text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -354,32 +355,6 @@ struct Inner<'a> {
     m: Option<&'a RawValue>,
 }
 
-type Field<'a> = (&'static str, Option<&'a RawValue>);
-
-fn typed<'a, T: Deserialize<'a>>(
-    field: Field<'a>,
-    expected: &'static str,
-) -> Result<T, FieldFault> {
-    let (name, raw) = field;
-    let Some(raw) = raw else {
-        return Err(FieldFault { field: name, expected, found: "nothing".into() });
-    };
-    serde_json::from_str(raw.get())
-        .map_err(|_| FieldFault::new(name, expected, raw.get().as_bytes()))
-}
-
-/// A JSON string; borrowed when it has no escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-fn text<'a>(field: Field<'a>) -> Result<Cow<'a, str>, FieldFault> {
-    typed::<Text<'a>>(field, "a string").map(|text| text.0)
-}
-
-fn number(field: Field<'_>) -> Result<u64, FieldFault> {
-    typed(field, "an integer of at most 64 bits, not negative")
-}
-
 fn array<'a>((name, raw): Field<'a>) -> Result<&'a [u8], FieldFault> {
     let expected = "an array of [price, quantity] pairs";
     let raw = raw.ok_or_else(|| FieldFault { field: name, expected, found: "nothing".into() })?;
@@ -420,14 +395,6 @@ pub(super) fn parse<'a>(json: &'a [u8], wanted: Option<&str>) -> Result<Message<
         }
         StreamKind::Unused => Ok(Message::Ignored(kind)),
     }
-}
-
-fn object<'a, T: Deserialize<'a>>(field: &'static str, json: &'a [u8]) -> Result<T, FieldFault> {
-    serde_json::from_slice(json).map_err(|error| FieldFault {
-        field,
-        expected: "one JSON object",
-        found: format!("{} ({error})", quoted(json)),
-    })
 }
 
 fn event_kind(inner: &Inner<'_>, expected: &'static str) -> Result<(), FieldFault> {

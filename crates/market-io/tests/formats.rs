@@ -1,0 +1,108 @@
+//! Each input format on a committed sample: its packets, and what a cut at any byte gives.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+#[path = "support/book.rs"]
+mod book;
+#[path = "formats/ccxt.rs"]
+mod ccxt;
+#[path = "formats/lobster.rs"]
+mod lobster;
+
+use std::path::{Path, PathBuf};
+
+use book::{drain, read};
+use market_io::sink::Existing;
+use market_io::{EventsWriter, Format, OpenOptions};
+use market_model::{Instrument, Packet, PacketKind};
+
+/// The committed files of a format.
+fn sample(slug: &str, names: &[&str]) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(slug);
+    names.iter().map(|name| root.join(name)).collect()
+}
+
+/// Holds a sample, recognised by content, against its packet log, and cuts it at every byte.
+///
+/// With `ACCEPT_SAMPLES` set the log is written instead: read the change before it is committed.
+fn check_sample(options: &OpenOptions, format: Format, expected: &str) {
+    let mut source = market_io::open(options).unwrap();
+    let instrument = source.instrument().clone();
+    let (packets, error) = drain(source.as_mut());
+    assert!(error.is_none(), "{error:?}");
+    let log = options.inputs[0].with_file_name(expected);
+    if std::env::var_os("ACCEPT_SAMPLES").is_some() {
+        let extra = serde_json::Map::new();
+        let mut writer = EventsWriter::create(&log, &instrument, extra, Existing::Replace).unwrap();
+        packets.iter().for_each(|packet| writer.write(packet).unwrap());
+        writer.finish().unwrap();
+    }
+    let forced = OpenOptions { format, ..options.clone() };
+    assert_eq!(read(&forced).0, packets, "recognised as another format");
+    let mut wanted = market_io::open(&book::forced(Format::Events, vec![log])).unwrap();
+    assert_eq!(instrument, *wanted.instrument());
+    let (wanted, error) = drain(wanted.as_mut());
+    assert!(error.is_none(), "{error:?}");
+    for (index, (packet, wanted)) in packets.iter().zip(&wanted).enumerate() {
+        assert_eq!(packet, wanted, "packet {index}");
+    }
+    assert_eq!(packets.len(), wanted.len());
+    cut_everywhere(&forced, &instrument, &packets);
+}
+
+/// Every cut of every file gives a prefix of the packets, and an error that names the file when the
+/// format can tell that something is missing.
+fn cut_everywhere(options: &OpenOptions, instrument: &Instrument, whole: &[Packet]) {
+    let dir = tempfile::tempdir().unwrap();
+    let size = |scaled: i64, scale: u8| Some(format!("{scaled}e-{scale}"));
+    let copies: Vec<PathBuf> = options
+        .inputs
+        .iter()
+        .map(|path| {
+            let copy = dir.path().join(path.file_name().unwrap());
+            std::fs::copy(path, &copy).unwrap();
+            copy
+        })
+        .collect();
+    let cut_options = OpenOptions {
+        inputs: copies.clone(),
+        tick_size: size(instrument.tick_scaled, instrument.price_scale),
+        lot_size: size(instrument.lot_scaled, instrument.qty_scale),
+        ..options.clone()
+    };
+    for copy in &copies {
+        let bytes = std::fs::read(copy).unwrap();
+        for len in 0..bytes.len() {
+            std::fs::write(copy, &bytes[..len]).unwrap();
+            let (packets, error) = read(&cut_options);
+            let name = copy.file_name().unwrap().to_str().unwrap();
+            assert!(packets.len() <= whole.len() + 1, "{name} cut at {len}");
+            for (index, packet) in packets.iter().enumerate() {
+                let is_last = index + 1 == packets.len();
+                let is_same = whole.get(index) == Some(packet);
+                assert!(
+                    is_same || is_last && is_part(packet, whole.get(index)),
+                    "{name} cut at {len}: packet {index} is {packet:?}"
+                );
+            }
+            if let Some(error) = error {
+                let text = error.to_string();
+                assert!(!text.contains(char::is_control) && !text.is_empty(), "{text}");
+                let known = copies
+                    .iter()
+                    .any(|copy| text.contains(copy.file_name().unwrap().to_str().unwrap()));
+                assert!(known || text.starts_with("option `"), "{name} cut at {len}: {text}");
+            }
+        }
+        std::fs::write(copy, &bytes).unwrap();
+    }
+}
+
+/// The last packet of a cut file may be refused, or hold the first records of its group.
+fn is_part(packet: &Packet, whole: Option<&Packet>) -> bool {
+    packet.kind == PacketKind::Rejected
+        || whole.is_some_and(|whole| {
+            whole.ts_recv_ns == packet.ts_recv_ns
+                && whole.levels.starts_with(&packet.levels)
+                && whole.trades.starts_with(&packet.trades)
+        })
+}
