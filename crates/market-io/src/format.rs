@@ -23,6 +23,7 @@ mod line_feed;
 mod lobster;
 mod npy;
 mod survey;
+mod tardis;
 
 const SNIFF_BYTES: usize = 16 << 10;
 
@@ -67,6 +68,8 @@ pub enum Format {
     Lobster,
     /// CCXT order books and trades, one JSON object per line; plain, gzip or zstd.
     Ccxt,
+    /// Tardis CSV files of books, quotes and trades; plain, gzip or zstd.
+    Tardis,
     /// The packet log of this project.
     Events,
 }
@@ -79,6 +82,7 @@ impl fmt::Display for Format {
             Self::Binance => "binance",
             Self::Lobster => "lobster",
             Self::Ccxt => "ccxt",
+            Self::Tardis => "tardis",
             Self::Events => "events",
         })
     }
@@ -88,14 +92,22 @@ impl FromStr for Format {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        [Self::Auto, Self::Hftbacktest, Self::Binance, Self::Lobster, Self::Ccxt, Self::Events]
-            .into_iter()
-            .find(|format| format.to_string() == text)
-            .ok_or_else(|| Error::Option {
-                option: "format",
-                expected: "one of auto, hftbacktest, binance, lobster, ccxt, events",
-                found: format!("`{}`", excerpt(text.as_bytes())),
-            })
+        [
+            Self::Auto,
+            Self::Hftbacktest,
+            Self::Binance,
+            Self::Lobster,
+            Self::Ccxt,
+            Self::Tardis,
+            Self::Events,
+        ]
+        .into_iter()
+        .find(|format| format.to_string() == text)
+        .ok_or_else(|| Error::Option {
+            option: "format",
+            expected: "one of auto, hftbacktest, binance, lobster, ccxt, tardis, events",
+            found: format!("`{}`", excerpt(text.as_bytes())),
+        })
     }
 }
 
@@ -110,6 +122,7 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
         Format::Binance => binance::open(options),
         Format::Lobster => lobster::open(options),
         Format::Ccxt => ccxt::open(options),
+        Format::Tardis => tardis::open(options),
         // Detection never answers `Auto`.
         Format::Auto | Format::Events => events::open(options),
     }
@@ -121,6 +134,7 @@ const RECOGNISERS: &[(Format, fn(&[u8]) -> bool)] = &[
     (Format::Binance, binance::looks_like),
     (Format::Lobster, lobster::looks_like),
     (Format::Ccxt, ccxt::looks_like),
+    (Format::Tardis, tardis::looks_like),
     (Format::Events, events::looks_like),
 ];
 

@@ -7,6 +7,8 @@ mod book;
 mod ccxt;
 #[path = "formats/lobster.rs"]
 mod lobster;
+#[path = "formats/tardis.rs"]
+mod tardis;
 
 use std::path::{Path, PathBuf};
 
@@ -22,9 +24,19 @@ fn sample(slug: &str, names: &[&str]) -> Vec<PathBuf> {
 }
 
 /// Holds a sample, recognised by content, against its packet log, and cuts it at every byte.
+fn check_sample(options: &OpenOptions, format: Format, expected: &str) {
+    let (instrument, packets) = check_packets(options, format, expected);
+    cut_everywhere(&OpenOptions { format, ..options.clone() }, &instrument, &packets);
+}
+
+/// Holds the packets of a sample against its packet log.
 ///
 /// With `ACCEPT_SAMPLES` set the log is written instead: read the change before it is committed.
-fn check_sample(options: &OpenOptions, format: Format, expected: &str) {
+fn check_packets(
+    options: &OpenOptions,
+    format: Format,
+    expected: &str,
+) -> (Instrument, Vec<Packet>) {
     let mut source = market_io::open(options).unwrap();
     let instrument = source.instrument().clone();
     let (packets, error) = drain(source.as_mut());
@@ -46,7 +58,7 @@ fn check_sample(options: &OpenOptions, format: Format, expected: &str) {
         assert_eq!(packet, wanted, "packet {index}");
     }
     assert_eq!(packets.len(), wanted.len());
-    cut_everywhere(&forced, &instrument, &packets);
+    (instrument, packets)
 }
 
 /// Every cut of every file gives a prefix of the packets, and an error that names the file when the

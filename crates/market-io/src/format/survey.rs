@@ -88,6 +88,11 @@ impl<'a> Survey<'a> {
         Ok(true)
     }
 
+    /// Begins to count anew, for the next kind of records.
+    pub(super) const fn restart(&mut self) {
+        self.records = 0;
+    }
+
     /// Whether enough has been seen.
     pub(super) const fn is_done(&self) -> bool {
         self.records >= SURVEY_RECORDS
