@@ -196,7 +196,7 @@ pub enum Error {
     },
     /// A delta feed without any snapshot: no book can be built.
     #[error(
-        "{}: {symbol}: no depth snapshot (`lastUpdateId`) in the stream after {diffs} depth updates; \
+        "{}: {symbol}: no depth snapshot in the stream after {diffs} depth updates; \
          a book cannot be built from changes alone",
         Location::file(path)
     )]

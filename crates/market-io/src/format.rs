@@ -22,6 +22,7 @@ mod json;
 mod line_feed;
 mod lobster;
 mod npy;
+mod parquet;
 mod survey;
 mod tardis;
 
@@ -70,6 +71,8 @@ pub enum Format {
     Ccxt,
     /// Tardis CSV files of books, quotes and trades; plain, gzip or zstd.
     Tardis,
+    /// Tables of level updates in Parquet.
+    Parquet,
     /// The packet log of this project.
     Events,
 }
@@ -83,6 +86,7 @@ impl fmt::Display for Format {
             Self::Lobster => "lobster",
             Self::Ccxt => "ccxt",
             Self::Tardis => "tardis",
+            Self::Parquet => "parquet",
             Self::Events => "events",
         })
     }
@@ -105,7 +109,7 @@ impl FromStr for Format {
         .find(|format| format.to_string() == text)
         .ok_or_else(|| Error::Option {
             option: "format",
-            expected: "one of auto, hftbacktest, binance, lobster, ccxt, tardis, events",
+            expected: "one of auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, events",
             found: format!("`{}`", excerpt(text.as_bytes())),
         })
     }
@@ -123,6 +127,7 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
         Format::Lobster => lobster::open(options),
         Format::Ccxt => ccxt::open(options),
         Format::Tardis => tardis::open(options),
+        Format::Parquet => parquet::open(options),
         // Detection never answers `Auto`.
         Format::Auto | Format::Events => events::open(options),
     }
@@ -135,6 +140,7 @@ const RECOGNISERS: &[(Format, fn(&[u8]) -> bool)] = &[
     (Format::Lobster, lobster::looks_like),
     (Format::Ccxt, ccxt::looks_like),
     (Format::Tardis, tardis::looks_like),
+    (Format::Parquet, parquet::looks_like),
     (Format::Events, events::looks_like),
 ];
 

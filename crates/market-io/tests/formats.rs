@@ -7,6 +7,8 @@ mod book;
 mod ccxt;
 #[path = "formats/lobster.rs"]
 mod lobster;
+#[path = "formats/parquet.rs"]
+mod table;
 #[path = "formats/tardis.rs"]
 mod tardis;
 

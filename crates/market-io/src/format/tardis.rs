@@ -218,7 +218,17 @@ impl Feed for TardisFeed {
                     stream.next.as_ref().map(|(_, local_ns)| (*local_ns, at))
                 })
                 .min();
-            let Some((_, at)) = next else { return Ok(false) };
+            let Some((_, at)) = next else {
+                return if self.stats.dropped_updates == 0 || self.stats.snapshots > 0 {
+                    Ok(false)
+                } else {
+                    Err(Error::NoSnapshot {
+                        path: self.streams[0].path.clone(),
+                        symbol: excerpt(self.instrument.symbol.as_bytes()),
+                        diffs: self.stats.dropped_updates,
+                    })
+                };
+            };
             packet.clear();
             if self.read_group(at, packet)? {
                 packet.symbol_id = self.instrument.symbol_id;
