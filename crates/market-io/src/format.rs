@@ -15,6 +15,7 @@ pub use events::{EventsWriter, read_events_header};
 pub(crate) mod binance;
 mod calendar;
 mod ccxt;
+mod chronicle;
 mod events;
 mod grid;
 mod hftbacktest;
@@ -73,6 +74,8 @@ pub enum Format {
     Tardis,
     /// Tables of level updates in Parquet.
     Parquet,
+    /// Segments of a Chronicle queue: `.q`, or `.q.zst`.
+    Chronicle,
     /// The packet log of this project.
     Events,
 }
@@ -87,6 +90,7 @@ impl fmt::Display for Format {
             Self::Ccxt => "ccxt",
             Self::Tardis => "tardis",
             Self::Parquet => "parquet",
+            Self::Chronicle => "chronicle",
             Self::Events => "events",
         })
     }
@@ -109,7 +113,7 @@ impl FromStr for Format {
         .find(|format| format.to_string() == text)
         .ok_or_else(|| Error::Option {
             option: "format",
-            expected: "one of auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, events",
+            expected: "one of auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, events",
             found: format!("`{}`", excerpt(text.as_bytes())),
         })
     }
@@ -128,6 +132,7 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
         Format::Ccxt => ccxt::open(options),
         Format::Tardis => tardis::open(options),
         Format::Parquet => parquet::open(options),
+        Format::Chronicle => chronicle::open(options),
         // Detection never answers `Auto`.
         Format::Auto | Format::Events => events::open(options),
     }
@@ -141,6 +146,7 @@ const RECOGNISERS: &[(Format, fn(&[u8]) -> bool)] = &[
     (Format::Ccxt, ccxt::looks_like),
     (Format::Tardis, tardis::looks_like),
     (Format::Parquet, parquet::looks_like),
+    (Format::Chronicle, chronicle::looks_like),
     (Format::Events, events::looks_like),
 ];
 

@@ -5,6 +5,8 @@
 mod book;
 #[path = "formats/ccxt.rs"]
 mod ccxt;
+#[path = "formats/chronicle.rs"]
+mod chronicle;
 #[path = "formats/lobster.rs"]
 mod lobster;
 #[path = "formats/parquet.rs"]
