@@ -14,6 +14,7 @@ use crate::error::{Error, Location, Position};
 pub(crate) const MAX_LINE_BYTES: usize = 4 << 20;
 
 const FILE_BUFFER_BYTES: usize = 256 << 10;
+const CHUNK_BYTES: usize = 64 << 10;
 const LINE_BUFFER_BYTES: usize = 256 << 10;
 /// Largest zstd window, as a power of two: 128 MiB.
 const ZSTD_WINDOW_LOG: u32 = 27;
@@ -93,6 +94,22 @@ impl Decoder {
         }
     }
 
+    /// Replaces the bytes of a buffer by the next `len`, fewer at the end of the file. The buffer
+    /// grows with what is there, so that a wrong length allocates no more than the file holds.
+    pub(crate) fn fill(&mut self, buffer: &mut Vec<u8>, len: usize) -> Result<(), Error> {
+        buffer.clear();
+        while buffer.len() < len {
+            let start = buffer.len();
+            buffer.resize(start + (len - start).min(CHUNK_BYTES), 0);
+            let count = self.read(&mut buffer[start..])?;
+            buffer.truncate(start + count);
+            if count == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn decode_error(&self, what: &'static str, source: io::Error) -> Error {
         let location = Location::byte(&self.path, self.position());
         if source.kind() == io::ErrorKind::UnexpectedEof {
@@ -111,6 +128,19 @@ impl Decoder {
         };
         raw.get_ref().taken() - raw.buffer().len() as u64
     }
+}
+
+/// A little-endian number at an offset, as are the next two.
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
 /// Total size of some files.

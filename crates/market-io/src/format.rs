@@ -16,6 +16,7 @@ pub(crate) mod binance;
 mod calendar;
 mod ccxt;
 mod chronicle;
+mod dbn;
 mod events;
 mod grid;
 mod hftbacktest;
@@ -76,6 +77,8 @@ pub enum Format {
     Parquet,
     /// Segments of a Chronicle queue: `.q`, or `.q.zst`.
     Chronicle,
+    /// Databento files of `mbp-1`, `mbp-10` or `trades`; plain or zstd.
+    Dbn,
     /// The packet log of this project.
     Events,
 }
@@ -91,6 +94,7 @@ impl fmt::Display for Format {
             Self::Tardis => "tardis",
             Self::Parquet => "parquet",
             Self::Chronicle => "chronicle",
+            Self::Dbn => "dbn",
             Self::Events => "events",
         })
     }
@@ -100,24 +104,34 @@ impl FromStr for Format {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        [
-            Self::Auto,
-            Self::Hftbacktest,
-            Self::Binance,
-            Self::Lobster,
-            Self::Ccxt,
-            Self::Tardis,
-            Self::Events,
-        ]
-        .into_iter()
-        .find(|format| format.to_string() == text)
-        .ok_or_else(|| Error::Option {
+        let named = FORMATS.iter().map(|(format, ..)| *format).chain([Self::Auto]);
+        named.into_iter().find(|format| format.to_string() == text).ok_or_else(|| Error::Option {
             option: "format",
-            expected: "one of auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, events",
+            expected: NAMES,
             found: format!("`{}`", excerpt(text.as_bytes())),
         })
     }
 }
+
+const NAMES: &str =
+    "one of auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, events";
+
+type LooksLike = fn(&[u8]) -> bool;
+type Open = fn(&OpenOptions) -> Result<Box<dyn Source>, Error>;
+
+/// Every format: how the first bytes of a file are told to be of it, and what opens it. No two
+/// recognise one file.
+const FORMATS: &[(Format, LooksLike, Open)] = &[
+    (Format::Hftbacktest, hftbacktest::looks_like, hftbacktest::open),
+    (Format::Binance, binance::looks_like, binance::open),
+    (Format::Lobster, lobster::looks_like, lobster::open),
+    (Format::Ccxt, ccxt::looks_like, ccxt::open),
+    (Format::Tardis, tardis::looks_like, tardis::open),
+    (Format::Parquet, parquet::looks_like, parquet::open),
+    (Format::Chronicle, chronicle::looks_like, chronicle::open),
+    (Format::Dbn, dbn::looks_like, dbn::open),
+    (Format::Events, events::looks_like, events::open),
+];
 
 pub(crate) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     let first = options.inputs.first().ok_or(Error::NoInput)?;
@@ -125,30 +139,10 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
         Format::Auto => detect(first)?,
         named => named,
     };
-    match format {
-        Format::Hftbacktest => hftbacktest::open(options),
-        Format::Binance => binance::open(options),
-        Format::Lobster => lobster::open(options),
-        Format::Ccxt => ccxt::open(options),
-        Format::Tardis => tardis::open(options),
-        Format::Parquet => parquet::open(options),
-        Format::Chronicle => chronicle::open(options),
-        // Detection never answers `Auto`.
-        Format::Auto | Format::Events => events::open(options),
-    }
+    let found = FORMATS.iter().find(|(listed, ..)| *listed == format);
+    let (_, _, open) = found.expect("Invariant: every format but `Auto` is listed");
+    open(options)
 }
-
-/// How the first bytes of a file are told to be of a format; no two agree on a file.
-const RECOGNISERS: &[(Format, fn(&[u8]) -> bool)] = &[
-    (Format::Hftbacktest, hftbacktest::looks_like),
-    (Format::Binance, binance::looks_like),
-    (Format::Lobster, lobster::looks_like),
-    (Format::Ccxt, ccxt::looks_like),
-    (Format::Tardis, tardis::looks_like),
-    (Format::Parquet, parquet::looks_like),
-    (Format::Chronicle, chronicle::looks_like),
-    (Format::Events, events::looks_like),
-];
 
 /// Recognises a format by the first bytes of a file.
 fn detect(path: &Path) -> Result<Format, Error> {
@@ -166,8 +160,7 @@ fn detect(path: &Path) -> Result<Format, Error> {
     if head.is_empty() {
         return Err(Error::Empty { path: path.into() });
     }
-    let found = RECOGNISERS.iter().find(|(_, looks_like)| looks_like(&head));
-    if let Some((format, _)) = found {
+    if let Some((format, ..)) = FORMATS.iter().find(|(_, looks_like, _)| looks_like(&head)) {
         return Ok(*format);
     }
     Err(Error::UnknownFormat {
@@ -175,4 +168,20 @@ fn detect(path: &Path) -> Result<Format, Error> {
         expected: "content of a known format (--format lists them)",
         found: format!("`{}`", excerpt(&head[..head.len().min(40)])),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_is_listed_by_its_name() {
+        let names: Vec<_> = FORMATS.iter().map(|(format, ..)| format.to_string()).collect();
+        assert_eq!(NAMES, format!("one of auto, {}", names.join(", ")));
+        for (format, ..) in FORMATS {
+            assert_eq!(format.to_string().parse::<Format>().unwrap(), *format);
+        }
+        assert_eq!("auto".parse::<Format>().unwrap(), Format::Auto);
+        assert!("Binance".parse::<Format>().unwrap_err().to_string().contains(NAMES));
+    }
 }

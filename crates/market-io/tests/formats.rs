@@ -7,6 +7,8 @@ mod book;
 mod ccxt;
 #[path = "formats/chronicle.rs"]
 mod chronicle;
+#[path = "formats/dbn.rs"]
+mod dbn;
 #[path = "formats/lobster.rs"]
 mod lobster;
 #[path = "formats/parquet.rs"]

@@ -91,6 +91,10 @@ Format = Literal[
     "binance",
     "lobster",
     "ccxt",
+    "tardis",
+    "parquet",
+    "chronicle",
+    "dbn",
     "events",
 ]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -3,7 +3,7 @@
 use market_model::{BookOp, check_ns};
 
 use super::Market;
-use super::segment::{u16_at, u32_at, u64_at};
+use crate::bytes::{u16_at, u32_at, u64_at};
 use crate::error::FieldFault;
 
 /// Version of the payloads that is read.

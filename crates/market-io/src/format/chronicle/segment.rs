@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use flate2::Crc;
 use market_model::check_ns;
 
-use crate::bytes::Decoder;
+use crate::bytes::{Decoder, u16_at, u32_at, u64_at};
 use crate::error::{Error, FieldFault, Location, Position};
 
 /// First bytes of a segment.
@@ -17,20 +17,8 @@ const VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
 const SEALED: u32 = 1;
 /// Type of a record that fills the rest of a repaired segment; its checksum is not set.
 const PAD: u16 = 0xffff;
-/// Bytes that are read at a time, so that a wrong length allocates no more than the file holds.
+/// Bytes that are looked at together behind the last record.
 const CHUNK_BYTES: usize = 64 << 10;
-
-pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
-}
-
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
-}
 
 /// Header of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -161,7 +149,7 @@ impl Segment {
         computed: u32,
         stored: u32,
     ) -> Result<Option<Record>, Error> {
-        if !self.is_sealed && !holds_record(payload) && self.next_data()?.is_none() {
+        if !self.is_sealed && !holds_record(payload) && self.next_content()?.is_none() {
             self.is_at_end = true;
             return Ok(None);
         }
@@ -177,7 +165,7 @@ impl Segment {
         let hole = self.record_offset;
         let data = match header.iter().position(|byte| *byte != 0) {
             Some(at) => Some(hole + at as u64),
-            None => self.next_data()?,
+            None => self.next_content()?,
         };
         let Some(data) = data else { return Ok(()) };
         let found = format!("a hole: something stands at byte {data} behind it");
@@ -185,7 +173,7 @@ impl Segment {
     }
 
     /// Offset of the next byte that is not 0.
-    fn next_data(&mut self) -> Result<Option<u64>, Error> {
+    fn next_content(&mut self) -> Result<Option<u64>, Error> {
         let mut chunk = Vec::new();
         loop {
             let start = self.offset;
@@ -201,17 +189,8 @@ impl Segment {
 
     /// Replaces the bytes of a buffer by the next ones of the file, fewer at its end.
     fn fill(&mut self, buffer: &mut Vec<u8>, len: usize) -> Result<(), Error> {
-        buffer.clear();
-        while buffer.len() < len {
-            let start = buffer.len();
-            buffer.resize(start + (len - start).min(CHUNK_BYTES), 0);
-            let count = self.decoder.read(&mut buffer[start..])?;
-            buffer.truncate(start + count);
-            self.offset += count as u64;
-            if count == 0 {
-                break;
-            }
-        }
+        self.decoder.fill(buffer, len)?;
+        self.offset += buffer.len() as u64;
         Ok(())
     }
 
