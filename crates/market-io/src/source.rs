@@ -110,6 +110,10 @@ pub struct SourceStats {
     pub gaps: u64,
     /// Levels that came into view from below the visible window, which no event of the input explains.
     pub revealed_levels: u64,
+    /// Checksums of the venue that were compared with the book.
+    pub checksums: u64,
+    /// Of these, checksums that were another.
+    pub checksum_mismatches: u64,
     /// Records that are well formed and not used, by kind.
     pub ignored: BTreeMap<String, u64>,
     /// The first [`MAX_KEPT_FAULTS`] reasons for rejected packets.

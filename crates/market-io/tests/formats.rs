@@ -7,6 +7,8 @@ mod book;
 mod ccxt;
 #[path = "formats/chronicle.rs"]
 mod chronicle;
+#[path = "formats/cryptofeed.rs"]
+mod cryptofeed;
 #[path = "formats/dbn.rs"]
 mod dbn;
 #[path = "formats/lobster.rs"]
@@ -65,6 +67,37 @@ fn check_packets(
     }
     assert_eq!(packets.len(), wanted.len());
     (instrument, packets)
+}
+
+/// Compression is told by content, whatever the names say.
+#[test]
+fn compressed_files_give_the_same_packets() {
+    let lobster = [
+        "TEST_2020-03-02_34200000_57600000_message_2.csv",
+        "TEST_2020-03-02_34200000_57600000_orderbook_2.csv",
+    ];
+    for (slug, names) in [
+        ("lobster", &lobster[..]),
+        ("ccxt", &["sample.ndjson"]),
+        ("tardis", &["book.csv", "trades.csv"]),
+        ("chronicle", &["000000004.q"]),
+        ("dbn", &["mbp-1.dbn"]),
+        ("cryptofeed", &["kraken.jsonl"]),
+    ] {
+        let paths = sample(slug, names);
+        let (wanted, error) = read(&book::options(paths.clone()));
+        assert!(error.is_none() && !wanted.is_empty(), "{slug}: {error:?}");
+        for pack in [book::gzip, |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap()] {
+            let dir = tempfile::tempdir().unwrap();
+            let packed = paths.iter().map(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                book::write_file(&dir, name, &pack(&std::fs::read(path).unwrap()))
+            });
+            let (found, error) = read(&book::options(packed.collect()));
+            assert!(error.is_none(), "{slug}: {error:?}");
+            assert_eq!(found, wanted, "{slug}");
+        }
+    }
 }
 
 /// Every cut of every file gives a prefix of the packets, and an error that names the file when the

@@ -95,6 +95,7 @@ Format = Literal[
     "parquet",
     "chronicle",
     "dbn",
+    "cryptofeed",
     "events",
 ]
 FORMATS: tuple[Format, ...] = get_args(Format)

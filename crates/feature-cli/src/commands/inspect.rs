@@ -64,6 +64,14 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<ExitCode> {
     if let [Some(bid), Some(ask)] = &found.final_quotes {
         rows.push(("quotes at the end", format!("{bid} / {ask}")));
     }
+    if found.revealed_levels > 0 {
+        let revealed = print::count(found.revealed_levels);
+        rows.push(("from below", format!("{revealed} levels came into view")));
+    }
+    if let [compared @ 1.., different] = found.checksums {
+        let (compared, different) = (print::count(compared), print::count(different));
+        rows.push(("checksums", format!("{compared} compared, {different} different")));
+    }
     for (name, count) in &found.quality {
         rows.push(("quality", format!("{name} on {} frames", print::count(*count))));
     }

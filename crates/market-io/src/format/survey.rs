@@ -18,7 +18,7 @@ const NOISY_DIGITS: u32 = 16;
 /// Whether a number has so many digits that the last may be the noise of a float.
 pub(super) fn is_noisy(decimal: Decimal) -> bool {
     let mut mantissa = decimal.mantissa.unsigned_abs();
-    while mantissa != 0 && mantissa % 10 == 0 {
+    while mantissa != 0 && mantissa.is_multiple_of(10) {
         mantissa /= 10;
     }
     mantissa.checked_ilog10().is_some_and(|log| log + 1 >= NOISY_DIGITS)
