@@ -7,7 +7,7 @@ use std::str::FromStr;
 use market_model::BookOp;
 
 use crate::bytes::Decoder;
-use crate::error::{Error, excerpt};
+use crate::error::{Error, excerpt, quoted};
 use crate::source::{OpenOptions, Source};
 
 pub use events::{EventsWriter, read_events_header};
@@ -143,6 +143,14 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
         Format::Auto => detect(first)?,
         named => named,
     };
+    if let Some(path) = options.initial_snapshot.as_ref().filter(|_| format != Format::Hftbacktest)
+    {
+        return Err(Error::Option {
+            option: "initial_snapshot",
+            expected: "nothing: only hftbacktest arrays have a book beside them",
+            found: quoted(path.as_os_str().as_encoded_bytes()),
+        });
+    }
     let found = FORMATS.iter().find(|(listed, ..)| *listed == format);
     let (_, _, open) = found.expect("Invariant: every format but `Auto` is listed");
     open(options)

@@ -100,6 +100,58 @@ fn compressed_files_give_the_same_packets() {
     }
 }
 
+/// Bytes that were changed at random give packets, refusals or an error, never a panic, and no more
+/// packets than there are records.
+#[test]
+fn damaged_samples_are_survived() {
+    let lobster = [
+        "TEST_2020-03-02_34200000_57600000_message_2.csv",
+        "TEST_2020-03-02_34200000_57600000_orderbook_2.csv",
+    ];
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % below as u64).unwrap()
+    };
+    let (mut changed, mut failed) = (0, 0);
+    for (format, slug, names) in [
+        (Format::Lobster, "lobster", &lobster[..]),
+        (Format::Ccxt, "ccxt", &["sample.ndjson"]),
+        (Format::Tardis, "tardis", &["book.csv", "trades.csv"]),
+        (Format::Tardis, "tardis", &["snapshots.csv"]),
+        (Format::Chronicle, "chronicle", &["000000004.q"]),
+        (Format::Dbn, "dbn", &["mbp-1.dbn"]),
+        (Format::Dbn, "dbn", &["mbp-10.dbn"]),
+        (Format::Cryptofeed, "cryptofeed", &["kraken.jsonl"]),
+        (Format::Cryptofeed, "cryptofeed", &["okcoin.txt"]),
+    ] {
+        let paths = sample(slug, names);
+        let contents: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
+        let whole = read(&book::forced(format, paths)).0;
+        let dir = tempfile::tempdir().unwrap();
+        for _ in 0..100 {
+            let copies = contents.iter().zip(names).map(|(bytes, name)| {
+                let mut bytes = bytes.clone();
+                for _ in 0..=next(3) {
+                    let at = next(bytes.len());
+                    bytes[at] = *b"\"{}[],:.-0 9eE\n\x00\xff\x7f"
+                        .get(next(24))
+                        .unwrap_or(&(bytes[at] ^ 1 << next(8)));
+                }
+                book::write_file(&dir, name, &bytes)
+            });
+            let options = book::forced(format, copies.collect());
+            let (packets, error) = read(&options);
+            changed += u32::from(packets != whole);
+            failed += u32::from(error.is_some());
+            assert!(packets.len() <= 3 * whole.len() + 8, "{slug}: {} packets", packets.len());
+        }
+    }
+    assert!(changed > 300 && failed > 50, "{changed} changed, {failed} failed");
+}
+
 /// Every cut of every file gives a prefix of the packets, and an error that names the file when the
 /// format can tell that something is missing.
 fn cut_everywhere(options: &OpenOptions, instrument: &Instrument, whole: &[Packet]) {

@@ -29,13 +29,6 @@ pub(super) fn looks_like(head: &[u8]) -> bool {
 }
 
 pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
-    if let Some(path) = &options.initial_snapshot {
-        return Err(Error::Option {
-            option: "initial_snapshot",
-            expected: "nothing: a Binance recording holds its own snapshot",
-            found: excerpt(path.as_os_str().as_encoded_bytes()),
-        });
-    }
     let found = survey::survey(options)?;
     let decoder = Decoder {
         grid: Grid::new(&found.instrument, options.strict_scale),

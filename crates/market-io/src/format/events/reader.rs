@@ -107,13 +107,6 @@ fn check_options(options: &OpenOptions, instrument: &Instrument) -> Result<(), E
     if (asked.qty_scale, asked.lot_scaled) != (is.qty_scale, is.lot_scaled) {
         return Err(Error::Option { option: "lot_size", expected, found: asked_lot.clone() });
     }
-    if let Some(path) = &options.initial_snapshot {
-        return Err(Error::Option {
-            option: "initial_snapshot",
-            expected: "nothing: a packet log holds its own snapshots",
-            found: quoted(path.as_os_str().as_encoded_bytes()),
-        });
-    }
     Ok(())
 }
 

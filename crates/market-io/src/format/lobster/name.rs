@@ -21,19 +21,15 @@ impl FileName {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         let mut parts = name.split(|c| *c == b'_');
         let ticker = parts.next().and_then(|part| str::from_utf8(part).ok());
+        let ticker = ticker.filter(|ticker| !ticker.is_empty());
         let date = parts.next().and_then(Date::parse).filter(|date| date.year() >= FIRST_YEAR);
         match (ticker, date) {
-            (Some(ticker @ ("" | "_")), _) => Err(Self::wrong(path, ticker.as_bytes())),
             (Some(ticker), Some(date)) => Ok(Self { ticker: ticker.into(), date }),
-            _ => Err(Self::wrong(path, name)),
-        }
-    }
-
-    fn wrong(path: &Path, name: &[u8]) -> Error {
-        Error::UnknownFormat {
-            path: path.into(),
-            expected: "a name TICKER_YYYY-MM-DD_..., since 2007, which tells what day the times are of",
-            found: quoted(name),
+            _ => Err(Error::UnknownFormat {
+                path: path.into(),
+                expected: "a name TICKER_YYYY-MM-DD_..., since 2007, which tells what day it is",
+                found: quoted(name),
+            }),
         }
     }
 
