@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use memchr::memchr;
 
-use crate::error::{Error, Location, Position};
+use crate::error::{Error, FieldFault, Location, Position};
 
 /// Longest line that is read, in bytes; a longer one is refused and skipped.
 pub(crate) const MAX_LINE_BYTES: usize = 4 << 20;
@@ -239,13 +239,18 @@ impl Lines {
     /// Like [`Lines::next_line`], for formats in which half a line may look like a whole one: a last
     /// line without a line end, and a line that is too long, end the reading.
     pub(crate) fn next_whole_line(&mut self) -> Result<Option<Range<usize>>, Error> {
-        let what = match self.next_line()? {
-            None => return Ok(None),
-            Some(Line::Text(range)) if self.is_whole => return Ok(Some(range)),
-            Some(Line::Text(_)) => "last line",
-            Some(Line::TooLong) => "line of at most 4 MiB",
-        };
-        Err(Error::Truncated { location: self.location(), what })
+        match self.next_line()? {
+            None => Ok(None),
+            Some(Line::Text(range)) if self.is_whole => Ok(Some(range)),
+            Some(Line::Text(_)) => {
+                Err(Error::Truncated { location: self.location(), what: "last line" })
+            }
+            Some(Line::TooLong) => {
+                let (expected, found) = ("at most 4194304 bytes", "more".into());
+                let fault = FieldFault { field: "line", expected, found };
+                Err(fault.at(self.location(), "").into())
+            }
+        }
     }
 
     /// The bytes of a line from the last call of [`Lines::next_line`].

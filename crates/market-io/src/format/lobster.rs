@@ -140,9 +140,7 @@ impl LobsterFeed {
                 Ok(false)
             } else {
                 let shorter = if message.is_none() { &self.messages } else { &self.books };
-                let what =
-                    "LOBSTER pair: the message and orderbook files differ in length, or this one";
-                Err(Error::Truncated { location: shorter.location(), what })
+                Err(Error::Truncated { location: shorter.location(), what: "LOBSTER pair" })
             };
         };
         self.stats.records += 1;

@@ -75,6 +75,22 @@ fn local_times_that_decrease_end_the_reading() {
     assert!(error.contains("do not decrease"), "{error}");
 }
 
+/// Half a number looks like a number, so that a last line must have its end.
+#[test]
+fn lines_that_are_cut_or_too_long_end_the_reading() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(&sample("tardis", &["quotes.csv"])[0]).unwrap();
+    let long = format!("{text}{}\n", "9".repeat(5 << 20));
+    for (text, part) in [
+        (text.trim_end(), ["line 3", "truncated last line"]),
+        (&long, ["line 4", "expected at most 4194304 bytes"]),
+    ] {
+        let (_, error) = read(&options(vec![write_file(&dir, "q.csv", text.as_bytes())]));
+        let error = error.unwrap().to_string();
+        assert!(part.iter().all(|part| error.contains(part)), "{error}");
+    }
+}
+
 #[test]
 fn symbols_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
