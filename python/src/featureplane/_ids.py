@@ -198,6 +198,13 @@ Format = Literal[
     "auto",
     "hftbacktest",
     "binance",
+    "lobster",
+    "ccxt",
+    "tardis",
+    "parquet",
+    "chronicle",
+    "dbn",
+    "cryptofeed",
     "events",
 ]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -13,11 +13,11 @@ use market_model::{
 };
 
 use self::grid::{Grid, sizes};
-use super::npy::{Row, Rows};
+use super::npy::{self, Row, Rows};
 use super::{MAX_LEVELS_PER_SIDE, SideCounts};
 use crate::bytes::total_bytes;
-use crate::error::{Error, Fault, Location};
-use crate::source::{OpenOptions, Source, SourceStats};
+use crate::error::{Error, Fault, FieldFault, Location};
+use crate::source::{Feed, OpenOptions, Source, SourceStats, UntilEnd};
 
 const LOCAL: u64 = 1 << 30;
 const BUY: u64 = 1 << 29;
@@ -35,22 +35,19 @@ const KIND_FIRST_CUSTOM: u64 = 100;
 
 const MAX_INITIAL_LEVELS: usize = 50_000;
 
-pub(super) fn open(options: &OpenOptions) -> Result<HftbacktestSource, Error> {
-    HftbacktestSource::open(options)
+/// Whether the first bytes of a file are those of a zip archive or of an array.
+pub(super) fn looks_like(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") || npy::is_npy(head)
 }
 
-/// Why a row is refused: field, expectation, finding.
-struct RowFault {
-    field: &'static str,
-    expected: &'static str,
-    found: String,
+pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
+    Ok(Box::new(UntilEnd::new(HftbacktestSource::open(options)?)))
 }
 
-impl RowFault {
-    #[cold]
-    fn value(field: &'static str, expected: &'static str, value: f64) -> Self {
-        Self { field, expected, found: value.to_string() }
-    }
+/// A value that a field of a row may not have.
+#[cold]
+fn value_fault(field: &'static str, expected: &'static str, value: f64) -> FieldFault {
+    FieldFault { field, expected, found: value.to_string() }
 }
 
 /// Turns rows into packet content.
@@ -67,7 +64,7 @@ impl Grids {
         row: &Row,
         packet: &mut Packet,
         counts: &mut SideCounts,
-    ) -> Result<(), RowFault> {
+    ) -> Result<(), FieldFault> {
         let side = row.ev & (BUY | SELL);
         let op = if side == BUY { BookOp::SetBid } else { BookOp::SetAsk };
         let (price, qty) = (self.price.steps(row.px), self.qty.steps(row.qty));
@@ -107,14 +104,14 @@ impl Grids {
 
     /// The reason why [`Grids::push_level`] takes a row no further.
     #[cold]
-    fn level_fault(&self, row: &Row) -> RowFault {
+    fn level_fault(&self, row: &Row) -> FieldFault {
         if !matches!(row.ev & (BUY | SELL), BUY | SELL) {
             return side_fault(row);
         }
         if let Err(fault) = self.price_ticks(row).and_then(|_| self.qty_lots(row)) {
             return fault;
         }
-        RowFault {
+        FieldFault {
             field: "ev",
             expected: "at most 10000 levels of one side in a packet (50000 in an initial book)",
             found: "more".into(),
@@ -126,7 +123,7 @@ impl Grids {
         row: &Row,
         packet: &mut Packet,
         stats: &mut SourceStats,
-    ) -> Result<(), RowFault> {
+    ) -> Result<(), FieldFault> {
         let aggressor = match row.ev & (BUY | SELL) {
             BUY => Aggressor::Buy,
             SELL => Aggressor::Sell,
@@ -143,7 +140,7 @@ impl Grids {
         Ok(())
     }
 
-    fn push_clear(&self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
+    fn push_clear(&self, row: &Row, packet: &mut Packet) -> Result<(), FieldFault> {
         let op = match row.ev & (BUY | SELL) {
             BUY => BookOp::ClearBid,
             SELL => BookOp::ClearAsk,
@@ -165,7 +162,7 @@ impl Grids {
     }
 
     #[inline]
-    fn price_ticks(&self, row: &Row) -> Result<i64, RowFault> {
+    fn price_ticks(&self, row: &Row) -> Result<i64, FieldFault> {
         match self.price.steps(row.px) {
             Some(ticks) if ticks > 0 => Ok(ticks),
             _ => Err(self.price_fault(row.px)),
@@ -173,31 +170,31 @@ impl Grids {
     }
 
     #[inline]
-    fn qty_lots(&self, row: &Row) -> Result<i64, RowFault> {
+    fn qty_lots(&self, row: &Row) -> Result<i64, FieldFault> {
         self.qty.steps(row.qty).ok_or_else(|| self.qty_fault(row.qty))
     }
 
     #[cold]
-    fn price_fault(&self, px: f64) -> RowFault {
+    fn price_fault(&self, px: f64) -> FieldFault {
         let on_grid = "a price on the tick grid (pass --tick-size to set the grid)";
         let positive = "a positive price up to 2^53-1 after scaling";
         let usable = px > 0.0 && px * self.price.power <= MAX_SCALED as f64;
-        RowFault::value("px", if usable { on_grid } else { positive }, px)
+        value_fault("px", if usable { on_grid } else { positive }, px)
     }
 
     #[cold]
-    fn qty_fault(&self, qty: f64) -> RowFault {
+    fn qty_fault(&self, qty: f64) -> FieldFault {
         let on_grid = "a quantity on the lot grid (pass --lot-size to set the grid)";
         let positive = "a quantity from 0 up to 2^53-1 after scaling";
         let usable = qty >= 0.0 && qty * self.qty.power <= MAX_SCALED as f64;
-        RowFault::value("qty", if usable { on_grid } else { positive }, qty)
+        value_fault("qty", if usable { on_grid } else { positive }, qty)
     }
 }
 
 #[cold]
-fn side_fault(row: &Row) -> RowFault {
+fn side_fault(row: &Row) -> FieldFault {
     let found = format!("{:#x}", row.ev);
-    RowFault { field: "ev", expected: "one side flag (bit 29 buy, bit 28 sell)", found }
+    FieldFault { field: "ev", expected: "one side flag (bit 29 buy, bit 28 sell)", found }
 }
 
 /// Why [`Group::take`] stopped before the end of its rows.
@@ -205,9 +202,9 @@ enum Stop {
     /// The next row belongs to another packet.
     PacketEnd,
     /// The next row is refused, and with it the packet.
-    Refused(RowFault),
+    Refused(FieldFault),
     /// The next row makes the rest of the input unusable.
-    Fatal(RowFault),
+    Fatal(FieldFault),
     /// The next row is an order-by-order event of this kind.
     OrderEvent(u64),
 }
@@ -277,9 +274,9 @@ impl Group {
         (rows.len(), None)
     }
 
-    fn begin(&mut self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
+    fn begin(&mut self, row: &Row, packet: &mut Packet) -> Result<(), FieldFault> {
         let local_ts_ns = row.local_ts_ns;
-        let fault = |expected, found| Err(RowFault { field: "local_ts", expected, found });
+        let fault = |expected, found| Err(FieldFault { field: "local_ts", expected, found });
         if local_ts_ns < self.floor_ns {
             let found = format!("{local_ts_ns} after {}", self.floor_ns);
             return fault("local times that do not decrease", found);
@@ -310,7 +307,7 @@ impl Group {
             {
                 let found = wrong.to_string();
                 let expected = "0 or a time in ns";
-                return Err(Stop::Refused(RowFault { field: "exch_ts", expected, found }));
+                return Err(Stop::Refused(FieldFault { field: "exch_ts", expected, found }));
             }
             self.exch_ts_ns = row.exch_ts_ns;
             packet.ts_event_ns = packet.ts_event_ns.max(row.exch_ts_ns);
@@ -336,7 +333,7 @@ impl Group {
                 Ok(())
             }
             KIND_FIRST_L3..=KIND_LAST_L3 => return Err(Stop::OrderEvent(kind)),
-            _ => Err(RowFault {
+            _ => Err(FieldFault {
                 field: "ev",
                 expected: "kind 1 to 5, 10 to 13, or 100 and above",
                 found: format!("kind {kind}"),
@@ -400,14 +397,13 @@ enum State {
 }
 
 /// Packets of hftbacktest arrays.
-pub(super) struct HftbacktestSource {
+struct HftbacktestSource {
     instrument: Instrument,
     stats: SourceStats,
     reader: Reader,
     grids: Grids,
     last_local_ts_ns: i64,
     state: State,
-    ended: bool,
 }
 
 impl HftbacktestSource {
@@ -443,7 +439,6 @@ impl HftbacktestSource {
             },
             last_local_ts_ns: i64::MIN,
             state: State::Rows,
-            ended: false,
         };
         if let Some(path) = &options.initial_snapshot {
             source.state = State::Initial(Box::new(source.read_initial(path)?));
@@ -463,7 +458,7 @@ impl HftbacktestSource {
                     self.grids.push_level(row, &mut packet, &mut counts)
                 } else {
                     let found = format!("kind {}", row.ev & KIND_MASK);
-                    Err(RowFault { field: "ev", expected: "kind 4 (snapshot) only", found })
+                    Err(FieldFault { field: "ev", expected: "kind 4 (snapshot) only", found })
                 };
                 result.map_err(|fault| self.located(fault, rows.location(index)))?;
             }
@@ -471,14 +466,8 @@ impl HftbacktestSource {
         Ok(packet)
     }
 
-    fn located(&self, fault: RowFault, location: Location) -> Fault {
-        Fault {
-            location,
-            symbol: self.instrument.symbol.clone(),
-            field: fault.field.into(),
-            expected: fault.expected.into(),
-            found: fault.found,
-        }
+    fn located(&self, fault: FieldFault, location: Location) -> Fault {
+        fault.at(location, &self.instrument.symbol)
     }
 
     /// Reads the rows of the next packet that has content or is refused.
@@ -505,11 +494,7 @@ impl HftbacktestSource {
         }
         self.last_local_ts_ns = group.local_ts_ns.unwrap_or(self.last_local_ts_ns);
         if let Some(fault) = refused {
-            let (ts_event_ns, ts_recv_ns) = (packet.ts_event_ns, packet.ts_recv_ns);
-            packet.clear();
-            (packet.ts_event_ns, packet.ts_recv_ns) = (ts_event_ns, ts_recv_ns);
-            packet.kind = PacketKind::Rejected;
-            self.stats.reject(fault);
+            self.stats.refuse(packet, fault);
         } else if !group.has_content(packet) {
             return Ok(false);
         } else if group.has_clear && group.has_snapshot {
@@ -530,48 +515,34 @@ impl HftbacktestSource {
     }
 }
 
-impl Source for HftbacktestSource {
+impl Feed for HftbacktestSource {
     fn instrument(&self) -> &Instrument {
         &self.instrument
     }
 
-    fn next_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
-        packet.clear();
-        if self.ended {
-            return Ok(false);
-        }
+    fn advance(&mut self, packet: &mut Packet) -> Result<bool, Error> {
         let more = match std::mem::replace(&mut self.state, State::Rows) {
             State::Initial(initial) => {
                 let mut first = Box::<Packet>::default();
-                let more = self.read_packet(&mut first);
+                let more = self.read_packet(&mut first)?;
                 *packet = *initial;
-                more.map(|more| {
-                    (packet.ts_event_ns, packet.ts_recv_ns) = (first.ts_event_ns, first.ts_recv_ns);
-                    if more {
-                        self.state = State::First(first);
-                    }
-                    true
-                })
+                (packet.ts_event_ns, packet.ts_recv_ns) = (first.ts_event_ns, first.ts_recv_ns);
+                if more {
+                    self.state = State::First(first);
+                }
+                true
             }
             State::First(first) => {
                 *packet = *first;
-                Ok(true)
+                true
             }
-            State::Rows => self.read_packet(packet),
+            State::Rows => self.read_packet(packet)?,
         };
-        match more {
-            Ok(true) => {
-                self.stats.packets += 1;
-                self.stats.depth_updates += u64::from(packet.touches_book());
-                self.stats.snapshots += u64::from(packet.kind == PacketKind::Snapshot);
-            }
-            Ok(false) => self.ended = true,
-            Err(_) => {
-                self.ended = true;
-                packet.clear();
-            }
+        if more {
+            self.stats.count(packet);
+            self.stats.depth_updates += u64::from(packet.touches_book());
         }
-        more
+        Ok(more)
     }
 
     fn stats(&self) -> &SourceStats {
