@@ -15,6 +15,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub const BUILT_IN_SETS: &[(&str, &str)] = &[
     ("core_v1", include_str!("../../../specs/sets/core_v1.json")),
     ("lob_shared_v1", include_str!("../../../specs/sets/lob_shared_v1.json")),
+    ("l2_linear_v1", include_str!("../../../specs/sets/l2_linear_v1.json")),
+    ("chronicle_v1", include_str!("../../../specs/sets/chronicle_v1.json")),
 ];
 
 #[derive(Deserialize)]

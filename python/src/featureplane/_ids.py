@@ -22,6 +22,8 @@ __all__ = [
 FeatureSetId = Literal[
     "core_v1",
     "lob_shared_v1",
+    "l2_linear_v1",
+    "chronicle_v1",
 ]
 FEATURE_SET_IDS: tuple[FeatureSetId, ...] = get_args(FeatureSetId)
 
