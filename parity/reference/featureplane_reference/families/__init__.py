@@ -1,6 +1,21 @@
 """The feature families: one module each."""
 
-from . import depth, ema, imbalance, impact, microprice, mid_spread, ofi_l1, returns, rolling, shock, time_of_day, top, toxicity, trades
+from . import (
+    depth,
+    ema,
+    imbalance,
+    impact,
+    microprice,
+    mid_spread,
+    ofi_l1,
+    returns,
+    rolling,
+    shock,
+    time_of_day,
+    top,
+    toxicity,
+    trades,
+)
 
 FAMILIES = {
     "top": top,
