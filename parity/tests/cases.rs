@@ -9,7 +9,7 @@ use feature_kernel::frame::bit;
 use feature_kernel::meta::Dtype;
 use feature_kernel::{FrameRef, frame::frame_bytes};
 use feature_parity::{NaiveTwin, Runtime, Sut, Tape};
-use feature_runtime::{FeatureSet, SymbolEngine, parse_set};
+use feature_runtime::{FeatureSet, SymbolEngine, built_in_set, parse_set};
 use market_model::{
     Aggressor, BookOp, FeedKind, Instrument, Level, Packet, PacketKind, QualityFlags, Sequencing,
     Trade,
@@ -268,4 +268,20 @@ fn every_case_holds_in_the_runtime_and_in_the_naive_twin() {
     }
     println!("{cases} cases, {packets} packets");
     assert!(cases >= 30, "{cases} cases");
+}
+
+#[test]
+fn the_case_of_a_set_has_the_columns_of_the_set() {
+    let mut sets = 0;
+    for file in files() {
+        let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let Ok(built_in) = built_in_set(&stem) else { continue };
+        let table: Table = std::fs::read_to_string(&file).unwrap().parse().unwrap();
+        for case in list(&table, "case") {
+            let of_case = set(case.as_table().unwrap());
+            assert_eq!(of_case.schema_hash(), built_in.schema_hash(), "{stem}");
+            sets += 1;
+        }
+    }
+    assert!(sets >= 3, "{sets} cases of sets");
 }

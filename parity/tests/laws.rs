@@ -10,7 +10,7 @@ use feature_parity::compare::compare;
 use feature_parity::{Coverage, External, NaiveTwin, Runtime, Sut, Tape};
 use feature_runtime::{SymbolEngine, parse_set};
 use market_model::{
-    Aggressor, BookOp, Instrument, Level, MAX_SCALED, Packet, PacketKind, QualityFlags, Run,
+    Aggressor, BookOp, Instrument, Level, MAX_SCALED, Packet, PacketKind, QualityFlags, Run, Trade,
 };
 use proptest::prelude::*;
 
@@ -27,7 +27,12 @@ const SET: &str = r#"{"id": "laws", "features": [
     {"family": "trades", "column": "signed_flow"},
     {"family": "trades", "column": "tfi", "params": {"window_ns": 700000000}},
     {"family": "trades", "column": "buy_qty_sum", "params": {"window_ns": 700000000}},
-    {"family": "trades", "column": "sell_qty_sum", "params": {"window_ns": 700000000}}
+    {"family": "trades", "column": "sell_qty_sum", "params": {"window_ns": 700000000}},
+    {"family": "impact", "column": "kyle_r2", "params": {"window_ns": 2000000000}},
+    {"family": "returns", "column": "mid_autocov_x1e6", "params": {"count": 5}},
+    {"family": "toxicity", "column": "toxicity_ema", "params": {"trades": 5}},
+    {"family": "shock", "column": "sign_persistence", "params": {"of": "ofi_l1_raw", "count": 5}},
+    {"family": "impact", "column": "kyle_lambda", "params": {"window_ns": 2000000000}}
 ]}"#;
 
 type Frame = (u32, Vec<Option<i128>>);
@@ -100,6 +105,8 @@ proptest! {
                 prop_assert_eq!(a[index], b[index].map(|x| -x), "column {}", index);
             }
             prop_assert_eq!((a[6], a[7], a[10], a[11]), (b[7], b[6], b[11], b[10]));
+            // Flow and price turn together, so what one does to the other stays.
+            prop_assert_eq!(&a[12..17], &b[12..17]);
         }
     }
 
@@ -128,6 +135,46 @@ proptest! {
                 prop_assert_eq!(a[index].map(|x| 2 * x), b[index], "column {}", index);
             }
             prop_assert_eq!((a[0], a[4], a[5], a[9]), (b[0], b[4], b[5], b[9]));
+            prop_assert_eq!(&a[12..16], &b[12..16]);
+            // Half the slope: one less in the exponent.
+            let half = |x: i128| if x == 0 { 0 } else { x - x.signum() * (1 << 52) };
+            prop_assert_eq!(a[16].map(half), b[16]);
+        }
+    }
+}
+
+/// Columns that do not ask how a quantity was cut into trades.
+const CUT: &str = r#"{"id": "cut", "features": [
+    {"family": "toxicity", "column": "vpin", "params": {"bucket_scaled": 35, "buckets": 6}},
+    {"family": "toxicity", "column": "vpin", "params": {"bucket_scaled": 2, "buckets": 9}},
+    {"family": "trades", "column": "signed_flow"},
+    {"family": "trades", "column": "buy_qty_sum", "params": {"window_ns": 700000000}},
+    {"family": "trades", "column": "tfi", "params": {"window_ns": 700000000}},
+    {"family": "trades", "column": "vwap", "params": {"window_ns": 700000000}}
+]}"#;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn cutting_a_trade_in_two_changes_no_quantity((instrument, packets) in testkit::tape(80), part in 1..9_i64) {
+        let cut = |packet: &Packet| {
+            let mut cut = packet.clone();
+            cut.trades.clear();
+            for trade in &packet.trades {
+                let first = (trade.qty_lots * part / 9).min(trade.qty_lots - 1);
+                let parts = [first, trade.qty_lots - first].into_iter().filter(|lots| *lots > 0);
+                cut.trades.extend(parts.map(|qty_lots| Trade { qty_lots, ..*trade }));
+            }
+            cut
+        };
+        let set = Arc::new(parse_set(CUT, "cut").unwrap());
+        let mut whole = SymbolEngine::new(Arc::clone(&set), instrument.clone());
+        let mut pieces = SymbolEngine::new(set, instrument);
+        for packet in &packets {
+            let want = whole.process(packet).map(|frame| frame.as_bytes().to_vec());
+            let got = pieces.process(&cut(packet)).map(|frame| frame.as_bytes().to_vec());
+            prop_assert_eq!(got, want);
         }
     }
 }

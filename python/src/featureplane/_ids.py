@@ -25,6 +25,8 @@ FeatureSetId = Literal[
     "lob_shared_v2",
     "lob_shared_v3",
     "replay_snapshot_v1",
+    "l2_linear_v1",
+    "chronicle_v1",
 ]
 FEATURE_SET_IDS: tuple[FeatureSetId, ...] = get_args(FeatureSetId)
 

@@ -6,7 +6,7 @@ import math
 from collections import deque
 
 from ..numeric import det_ln, ratio, round_half_even
-from .base import Column, Feature, Value, View
+from .base import Column, Feature, View
 
 REV = {
     "log_return_step": 1,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from .aggressor import Aggressors
 from ..numeric import ratio
+from .aggressor import Aggressors
 from .base import Column, Feature, Value, View
 
 REV = {
