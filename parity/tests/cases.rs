@@ -279,7 +279,10 @@ fn the_case_of_a_set_has_the_columns_of_the_set() {
         let table: Table = std::fs::read_to_string(&file).unwrap().parse().unwrap();
         for case in list(&table, "case") {
             let of_case = set(case.as_table().unwrap());
-            assert_eq!(of_case.schema_hash(), built_in.schema_hash(), "{stem}");
+            // A case may add columns of its own behind those of the set.
+            let of_set = built_in.canonical_json();
+            let of_set = of_set.trim_end_matches("]}");
+            assert!(of_case.canonical_json().starts_with(of_set), "{stem}");
             sets += 1;
         }
     }
