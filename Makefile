@@ -10,7 +10,7 @@ SOURCES = $(shell find crates parity/src specs/sets -name '*.rs' -o -name '*.tom
 # cargo-nextest when it is there; documentation tests run in `doc` either way.
 RUST_TESTS := $(if $(shell cargo nextest --version 2>/dev/null),nextest run --no-fail-fast,test --no-fail-fast --lib --bins --tests)
 
-.PHONY: help demo test check quick bench parity clean fmt gen tidy lint rust doc python types deny golden
+.PHONY: help demo test check quick bench parity clean fmt gen tidy lint rust doc python types deny golden instructions
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -21,7 +21,7 @@ demo: $(VENV)/.release ## a synthetic day end to end: features, parity, report
 
 test: fmt gen tidy lint rust doc python types ## everything that CI runs first
 
-check: test golden parity deny ## everything that CI runs
+check: test golden instructions parity deny ## everything that CI runs
 
 quick: ## the rules and the tests of kernel, book and engine
 	cargo xtask tidy && cargo $(RUST_TESTS) -p market-model -p feature-kernel -p lob-engine -p feature-runtime
@@ -46,6 +46,9 @@ tidy:
 
 golden:
 	cargo xtask golden --check
+
+instructions:
+	benches/gate.sh
 
 lint: $(VENV)/.packages
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
