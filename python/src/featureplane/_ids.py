@@ -24,6 +24,7 @@ FeatureSetId = Literal[
     "lob_shared_v1",
     "lob_shared_v2",
     "lob_shared_v3",
+    "ccxt_hf_v1",
     "replay_snapshot_v1",
 ]
 FEATURE_SET_IDS: tuple[FeatureSetId, ...] = get_args(FeatureSetId)
@@ -86,6 +87,7 @@ ColumnId = Literal[
     "bid_depth_band",
     "ask_depth_band",
     "band_imbalance",
+    "depth_band",
     "ofi_l1_raw",
     "ofi_l1_cum",
     "ofi_l1_sum",
@@ -163,6 +165,7 @@ ColumnId = Literal[
     "buy_qty_sum",
     "sell_qty_sum",
     "signed_flow_sum",
+    "trade_qty_sum",
     "tfi",
     "vwap",
     "last_trade_price",
