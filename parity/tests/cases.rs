@@ -282,8 +282,8 @@ fn the_cases_of_a_set_have_its_columns() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(id);
         let text = std::fs::read_to_string(file.with_extension("toml")).unwrap();
         let table: Table = text.parse().unwrap();
-        let cases = list(&table, "case").iter().map(|case| case.as_table().unwrap());
-        let case = cases.into_iter().find(|case| self::text(case, "name") == name).unwrap();
+        let mut cases = list(&table, "case").iter().map(|case| case.as_table().unwrap());
+        let case = cases.find(|case| self::text(case, "name") == name).unwrap();
         let built_in = feature_runtime::built_in_set(id).unwrap();
         assert_eq!(set(case).schema_hash(), built_in.schema_hash(), "{id}");
     }
