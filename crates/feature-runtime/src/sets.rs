@@ -17,6 +17,7 @@ pub const BUILT_IN_SETS: &[(&str, &str)] = &[
     ("lob_shared_v1", include_str!("../../../specs/sets/lob_shared_v1.json")),
     ("lob_shared_v2", include_str!("../../../specs/sets/lob_shared_v2.json")),
     ("lob_shared_v3", include_str!("../../../specs/sets/lob_shared_v3.json")),
+    ("ccxt_hf_v1", include_str!("../../../specs/sets/ccxt_hf_v1.json")),
     ("replay_snapshot_v1", include_str!("../../../specs/sets/replay_snapshot_v1.json")),
     ("l2_linear_v1", include_str!("../../../specs/sets/l2_linear_v1.json")),
     ("chronicle_v1", include_str!("../../../specs/sets/chronicle_v1.json")),

@@ -277,6 +277,7 @@ impl Scene<'_> {
                 let (bid, ask) = (self.band(true, feature), self.band(false, feature));
                 return ratio(bid - ask, bid + ask);
             }
+            "depth_band" => self.band(true, feature) + self.band(false, feature),
             _ => return None,
         };
         Some(Value::Int(value))

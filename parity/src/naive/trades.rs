@@ -109,6 +109,7 @@ impl Prints {
             "buy_qty" | "buy_qty_sum" => side(1),
             "sell_qty" | "sell_qty_sum" => side(-1),
             "signed_flow" | "signed_flow_sum" => side(1) - side(-1),
+            "trade_qty_sum" => inside.iter().map(|print| print.qty).sum(),
             "tfi" => return ratio(side(1) - side(-1), side(1) + side(-1)),
             "vwap" => {
                 let notional: i128 = inside.iter().map(|print| print.price * print.qty).sum();

@@ -36,6 +36,7 @@ enum Column {
     BuySum,
     SellSum,
     SignedSum,
+    QtySum,
     Imbalance,
     Vwap,
     LastPrice,
@@ -128,6 +129,12 @@ impl Family for Trades {
                 ..WINDOW
             },
             ColumnMeta {
+                id: "trade_qty_sum",
+                name: "trade_qty_sum_{window_ns}ns",
+                doc: "Quantity of all trades of a time window (t-h, t], whoever took it.",
+                ..WINDOW
+            },
+            ColumnMeta {
                 id: "tfi",
                 name: "tfi_{window_ns}ns",
                 dtype: Dtype::F64,
@@ -169,7 +176,7 @@ impl Family for Trades {
     };
 
     fn new(wanted: &[Wanted<'_>], units: Units) -> Self {
-        const COLUMNS: [Column; 12] = [
+        const COLUMNS: [Column; 13] = [
             Column::Count,
             Column::Buy,
             Column::Sell,
@@ -178,6 +185,7 @@ impl Family for Trades {
             Column::BuySum,
             Column::SellSum,
             Column::SignedSum,
+            Column::QtySum,
             Column::Imbalance,
             Column::Vwap,
             Column::LastPrice,
@@ -231,6 +239,7 @@ impl Family for Trades {
                 Column::BuySum => Some(sums().buy),
                 Column::SellSum => Some(sums().sell),
                 Column::SignedSum => Some(sums().buy - sums().sell),
+                Column::QtySum => Some(sums().qty),
                 Column::LastPrice => last.map(|(ticks, _)| scaled(ticks, tick_scaled)),
                 Column::LastQty => last.map(|(_, lots)| scaled(lots, lot_scaled)),
                 Column::Imbalance => {

@@ -18,6 +18,7 @@ REV = {
     "buy_qty_sum": 1,
     "sell_qty_sum": 1,
     "signed_flow_sum": 1,
+    "trade_qty_sum": 1,
     "tfi": 1,
     "vwap": 1,
     "last_trade_price": 1,
@@ -109,6 +110,13 @@ class OfWindow(TradeFeature):
         return total(trades, self.column)
 
 
+class TradeQtySum(OfWindow):
+    """Quantity of every trade, of neither side too."""
+
+    def of(self, trades: list[Trade]) -> Value:
+        return sum(qty for _, qty, _ in trades)
+
+
 class Tfi(OfWindow):
     """``(B - S) / (B + S)``."""
 
@@ -178,6 +186,7 @@ COLUMNS = {
     "buy_qty_sum": _sum("buy_qty", "qty", "quantity per window"),
     "sell_qty_sum": _sum("sell_qty", "qty", "quantity per window"),
     "signed_flow_sum": _sum("signed_flow", "qty", "quantity per window"),
+    "trade_qty_sum": _window(TradeQtySum, "trade_qty_sum", "i64", "qty", "quantity per window"),
     "tfi": _window(Tfi, "tfi", "f64", "none", "ratio"),
     "vwap": _window(Vwap, "vwap", "f64", "none", "price"),
     "last_trade_price": Column(Last, "i64", "price", "price"),
