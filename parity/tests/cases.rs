@@ -317,14 +317,12 @@ fn the_case_of_a_set_has_the_columns_of_the_set() {
         let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
         let Ok(built_in) = built_in_set(&stem) else { continue };
         let table: Table = std::fs::read_to_string(&file).unwrap().parse().unwrap();
-        for case in list(&table, "case") {
-            let of_case = set(case.as_table().unwrap());
-            // A case may add columns of its own behind those of the set.
-            let of_set = built_in.canonical_json();
-            let of_set = of_set.trim_end_matches("]}");
-            assert!(of_case.canonical_json().starts_with(of_set), "{stem}");
-            sets += 1;
-        }
+        let first = list(&table, "case")[0].as_table().unwrap();
+        // The first case has the columns of the set, and perhaps some of its own behind them.
+        let of_set = built_in.canonical_json();
+        let of_set = of_set.trim_end_matches("]}");
+        assert!(set(first).canonical_json().starts_with(of_set), "{stem}");
+        sets += 1;
     }
     assert!(sets >= 3, "{sets} cases of sets");
 }

@@ -178,8 +178,8 @@ fn one_bad_job_does_not_stop_the_others() {
 
 #[test]
 fn nulls_are_where_a_value_is_not_valid_and_nowhere_else() {
-    // Longer than the longest horizon of the set.
-    let market = SyntheticConfig { duration_ns: 90 * SECOND, ..market() };
+    // Long enough that the longest horizon of the set fits between two faults.
+    let market = SyntheticConfig { duration_ns: 300 * SECOND, ..market() };
     let (instrument, packets) = packets(&market);
     let set = set("core_v1");
     let mut engine = SymbolEngine::new(set.clone(), instrument);
