@@ -11,7 +11,7 @@ SOURCES = $(shell find crates parity/src specs/sets -name '*.rs' -o -name '*.tom
 # cargo-nextest when it is there; documentation tests run in `doc` either way.
 RUST_TESTS := $(if $(shell cargo nextest --version 2>/dev/null),nextest run --no-fail-fast,test --no-fail-fast --lib --bins --tests)
 
-.PHONY: help demo test check quick bench parity hftbacktest clean fmt gen tidy lint rust doc python types deny golden
+.PHONY: help demo test check quick bench parity hftbacktest clean fmt gen tidy lint rust doc python types deny golden instructions
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,7 +22,7 @@ demo: $(VENV)/.release ## a synthetic day end to end: features, parity, report
 
 test: fmt gen tidy lint rust doc python types ## everything that CI runs first
 
-check: test golden parity hftbacktest deny ## everything that CI runs
+check: test golden instructions parity hftbacktest deny ## everything that CI runs
 
 quick: ## the rules and the tests of kernel, book and engine
 	cargo xtask tidy && cargo $(RUST_TESTS) -p market-model -p feature-kernel -p lob-engine -p feature-runtime
@@ -47,6 +47,9 @@ tidy:
 
 golden:
 	cargo xtask golden --check
+
+instructions:
+	benches/gate.sh
 
 lint: $(VENV)/.packages
 	cargo clippy --workspace --all-targets --quiet -- -D warnings

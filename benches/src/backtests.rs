@@ -59,11 +59,11 @@ fn touch<MD: MarketDepth>(run: &mut Run<MD>) -> u64 {
     sum
 }
 
-/// Every wake to the end, reading best bid and mid; a sum that depends on them. Their places differ from
-/// set to set, which also keeps the compiler from folding two arms into one.
+/// Every wake to the end, reading best bid and mid; a sum that depends on them. `ARM` keeps the
+/// compiler from folding two arms into one.
 #[inline(always)]
-fn pull<MD: MarketDepth, const MID: usize>(run: &mut Run<MD>) -> u64 {
-    let mut sum = 0;
+fn pull<MD: MarketDepth, const MID: usize, const ARM: u64>(run: &mut Run<MD>) -> u64 {
+    let mut sum = ARM;
     while run.wait_next_feed(false, 1_000_000_000_000).is_ok_and(|r| r == ElapseResult::MarketFeed)
     {
         for feature in [0, MID] {
@@ -89,9 +89,9 @@ macro_rules! arms {
 
 arms! {
     roi_stats_only: ROIVectorMarketDepth, touch;
-    roi_lob_shared: ROIVectorMarketDepth, pull::<_, 2>;
-    roi_core: ROIVectorMarketDepth, pull::<_, 4>;
+    roi_lob_shared: ROIVectorMarketDepth, pull::<_, 2, 1>;
+    roi_core: ROIVectorMarketDepth, pull::<_, 4, 2>;
     hash_stats_only: HashMapMarketDepth, touch;
-    hash_lob_shared: HashMapMarketDepth, pull::<_, 2>;
-    hash_core: HashMapMarketDepth, pull::<_, 4>;
+    hash_lob_shared: HashMapMarketDepth, pull::<_, 2, 3>;
+    hash_core: HashMapMarketDepth, pull::<_, 4, 4>;
 }

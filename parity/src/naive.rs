@@ -6,15 +6,28 @@
 //! rules are in the order of section 2 of the semantics.
 
 mod book;
+mod changes;
 mod clock;
 mod columns;
 mod defect;
 mod flow;
 mod frame;
+mod impact;
+mod levels;
+mod memory;
+mod momentum;
+mod regime;
+mod returns;
+mod rolling;
 mod sequencing;
+mod shape;
+mod shock;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod toxicity;
+mod trades;
+mod weighted;
 
 use feature_kernel::FeatureSet;
 use market_model::{FeedKind, Instrument, Packet, PacketKind, QualityFlags, Sequencing};
@@ -79,7 +92,7 @@ impl Naive {
             book: Book::default(),
             order: Order::default(),
             clock: Clock::default(),
-            steps: Steps::new(set.len()),
+            steps: Steps::new(set),
             status: Status::Empty,
             pending: QualityFlags::empty(),
             epoch: 0,
@@ -145,7 +158,7 @@ impl Naive {
     }
 
     fn start_epoch(&mut self) {
-        self.steps.clear(self.defect);
+        self.steps.clear(&self.set, self.defect);
         self.epoch = self.epoch.wrapping_add(1);
         self.frames = 0;
         self.is_book_in_epoch = false;

@@ -9,7 +9,7 @@ use feature_kernel::frame::bit;
 use feature_kernel::meta::Dtype;
 use feature_kernel::{FrameRef, frame::frame_bytes};
 use feature_parity::{NaiveTwin, Runtime, Sut, Tape};
-use feature_runtime::{FeatureSet, SymbolEngine, parse_set};
+use feature_runtime::{FeatureSet, SymbolEngine, built_in_set, parse_set};
 use market_model::{
     Aggressor, BookOp, FeedKind, Instrument, Level, Packet, PacketKind, QualityFlags, Sequencing,
     Trade,
@@ -166,6 +166,11 @@ fn check_frame(at: &str, set: &FeatureSet, frame: &FrameRef<'_>, expect: &Table)
     let invalid = names(expect, "invalid").unwrap_or_default();
     for (index, feature) in set.features().iter().enumerate() {
         let found = frame.value(index);
+        if let Some(text) = table("approx").get(&feature.name) {
+            check_close(&format!("{at}: {}", feature.name), feature.column.dtype, found, text);
+            assert!(!table("values").contains_key(&feature.name), "{at}: listed once");
+            continue;
+        }
         let want = table("values").get(&feature.name).map(|v| word(v, feature.column.dtype));
         let name = &feature.name;
         assert_eq!(found, want, "{at}: {name} (found, expected)");
@@ -178,6 +183,13 @@ fn check_frame(at: &str, set: &FeatureSet, frame: &FrameRef<'_>, expect: &Table)
             );
         }
     }
+}
+
+/// A valid float within 1e-9 of the expected one, relatively.
+fn check_close(at: &str, dtype: Dtype, found: Option<u64>, text: &Value) {
+    assert_eq!(dtype, Dtype::F64, "{at}: only floats have a tolerance");
+    let (found, want) = (f64::from_bits(found.expect(at)), f64::from_bits(word(text, dtype)));
+    assert!((found - want).abs() <= 1e-9 * want.abs(), "{at}: {found}, expected {want} to 1e-9");
 }
 
 fn check_frames(case: &Table, at: &str, sut: &mut dyn Sut) -> u32 {
@@ -250,6 +262,34 @@ fn files() -> Vec<PathBuf> {
 }
 
 #[test]
+fn the_tolerance_is_1e_9_of_the_value() {
+    let text = Value::String("24999.917085427136".into());
+    check_close("inside", Dtype::F64, Some(24_999.917_085_427_157_f64.to_bits()), &text);
+    for (found, dtype) in [
+        (Some(24_999.917_112_f64.to_bits()), Dtype::F64),
+        (Some(f64::NAN.to_bits()), Dtype::F64),
+        (None, Dtype::F64),
+        (Some(24_999), Dtype::I64),
+    ] {
+        let outside = std::panic::catch_unwind(|| check_close("planted", dtype, found, &text));
+        assert!(outside.is_err(), "{found:?} as {dtype:?} passes");
+    }
+}
+
+#[test]
+fn the_cases_of_a_set_have_its_columns() {
+    for (id, name) in [("ccxt_hf_v1", "golden_row"), ("lob_shared_v3", "golden_frames")] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(id);
+        let text = std::fs::read_to_string(file.with_extension("toml")).unwrap();
+        let table: Table = text.parse().unwrap();
+        let mut cases = list(&table, "case").iter().map(|case| case.as_table().unwrap());
+        let case = cases.find(|case| self::text(case, "name") == name).unwrap();
+        let built_in = feature_runtime::built_in_set(id).unwrap();
+        assert_eq!(set(case).schema_hash(), built_in.schema_hash(), "{id}");
+    }
+}
+
+#[test]
 fn every_case_holds_in_the_runtime_and_in_the_naive_twin() {
     let (mut cases, mut packets) = (0, 0);
     for file in files() {
@@ -268,4 +308,21 @@ fn every_case_holds_in_the_runtime_and_in_the_naive_twin() {
     }
     println!("{cases} cases, {packets} packets");
     assert!(cases >= 30, "{cases} cases");
+}
+
+#[test]
+fn the_case_of_a_set_has_the_columns_of_the_set() {
+    let mut sets = 0;
+    for file in files() {
+        let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let Ok(built_in) = built_in_set(&stem) else { continue };
+        let table: Table = std::fs::read_to_string(&file).unwrap().parse().unwrap();
+        let first = list(&table, "case")[0].as_table().unwrap();
+        // The first case has the columns of the set, and perhaps some of its own behind them.
+        let of_set = built_in.canonical_json();
+        let of_set = of_set.trim_end_matches("]}");
+        assert!(set(first).canonical_json().starts_with(of_set), "{stem}");
+        sets += 1;
+    }
+    assert!(sets >= 3, "{sets} cases of sets");
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use feature_parity::{
     Batch, Comparison, Coverage, External, NaiveTwin, Runtime, Sut, Tape, compare,
 };
-use feature_runtime::{FeatureSet, parse_set};
+use feature_runtime::{FeatureSet, SymbolEngine, parse_set};
 use market_model::{Instrument, Packet};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -34,6 +34,29 @@ proptest! {
     fn the_naive_twin_gives_the_same_frames((instrument, packets) in testkit::tape(80)) {
         let result = against_runtime(&tape(instrument, packets), &mut NaiveTwin::default());
         prop_assert!(result.is_equal(), "{:#?}", result.first);
+    }
+
+    /// What a family does not save, or saves differently from what it holds, shows here.
+    #[test]
+    fn every_column_resumes_invisibly((instrument, packets) in testkit::tape(60), cut in 0..60_usize) {
+        let set = every_column();
+        let mut whole = SymbolEngine::new(Arc::clone(&set), instrument.clone());
+        let mut resumed = SymbolEngine::new(set, instrument);
+        let (before, after) = packets.split_at(cut.min(packets.len()));
+        for packet in before {
+            whole.process(packet);
+        }
+        // A row between packets changes nothing that a later packet sees.
+        whole.sample(whole.t_eff_ns());
+        let state = whole.snapshot();
+        resumed.restore(&state).unwrap();
+        prop_assert_eq!(&resumed.snapshot(), &state);
+        for packet in after {
+            let want = whole.process(packet).map(|frame| frame.as_bytes().to_vec());
+            let got = resumed.process(packet).map(|frame| frame.as_bytes().to_vec());
+            prop_assert_eq!(got, want);
+        }
+        prop_assert_eq!(resumed.snapshot(), whole.snapshot());
     }
 
     #[test]

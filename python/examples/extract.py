@@ -22,7 +22,7 @@ def main(recording: Path, folder: Path) -> pl.DataFrame:
         "ts_event",
         (pl.col("best_bid") / tick).alias("bid"),
         (pl.col("best_ask") / tick).alias("ask"),
-        "microprice",
+        "micro_minus_mid",
         "quality_flags",
     )
     summary = fp.extract_to_file(recording, folder / "features.parquet", overwrite=True)

@@ -35,7 +35,7 @@ pub(crate) struct Input {
     /// Files of one stream, in order.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(crate) input: Vec<PathBuf>,
-    /// auto, binance, hftbacktest or events.
+    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed or events.
     #[arg(long, default_value = "auto", value_name = "FORMAT")]
     pub(crate) format: String,
     /// Symbol to read; repeat for several (then --out has {symbol} in it).
@@ -106,7 +106,7 @@ pub(crate) struct Inspect {
     /// Files of one stream, in order.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) input: Vec<PathBuf>,
-    /// auto, binance, hftbacktest or events.
+    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed or events.
     #[arg(long, default_value = "auto")]
     pub(crate) format: String,
     /// Symbol to read, when the file holds several.
@@ -156,7 +156,7 @@ pub(crate) struct ParityRun {
     /// Inputs; each is a stream of its own, unless joined with `+` (day1.gz+day2.gz).
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(crate) input: Vec<String>,
-    /// auto, binance, hftbacktest or events.
+    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed or events.
     #[arg(long, default_value = "auto")]
     pub(crate) format: String,
     /// Feature sets to compare.

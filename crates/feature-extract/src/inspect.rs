@@ -41,6 +41,10 @@ pub struct Inspection {
     pub latency_ns: Vec<i64>,
     /// Breaks in the update ids.
     pub gaps: u64,
+    /// Levels that came into view from below the visible window of the input.
+    pub revealed_levels: u64,
+    /// Checksums of the venue that were compared with the book, and those that were another.
+    pub checksums: [u64; 2],
     /// Event time during which the book was crossed, ns.
     pub crossed_ns: i64,
     /// Frames that carried each quality bit.
@@ -101,11 +105,14 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
         trades: tally.trades,
         span_ns: tally.span_ns,
         latency_ns: tally.latency_ns(),
-        gaps: engine.counters().gaps,
+        // A break that the source finds may reach the engine as a new snapshot.
+        gaps: engine.counters().gaps.max(stats.gaps),
         crossed_ns: tally.crossed_ns + still_crossed_ns,
         quality: quality_names(&tally.quality),
         rejected: stats.rejected,
         faults: stats.faults.iter().map(ToString::to_string).collect(),
+        revealed_levels: stats.revealed_levels,
+        checksums: [stats.checksums, stats.checksum_mismatches],
         ignored: stats.ignored.clone(),
         final_levels: [levels(Side::Bid), levels(Side::Ask)],
         final_quotes: [quote(Side::Bid), quote(Side::Ask)],

@@ -53,10 +53,10 @@ fn a_long_input_needs_no_more_memory() {
     let folder = tempfile::tempdir().unwrap();
     let mut found = Vec::new();
     for (name, times) in [("short.txt", 1), ("long.txt", 20)] {
-        // Long enough that the short run fills every buffer once.
+        // Long enough that the short run fills every buffer and the longest window, of 300 s, once.
         let config = SyntheticConfig {
-            duration_ns: times * 30 * SECOND,
-            packets_per_second: 100,
+            duration_ns: times * 300 * SECOND,
+            packets_per_second: 10,
             events_per_packet: 6,
             levels: 20,
             ..SyntheticConfig::default()

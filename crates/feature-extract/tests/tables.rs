@@ -178,7 +178,9 @@ fn one_bad_job_does_not_stop_the_others() {
 
 #[test]
 fn nulls_are_where_a_value_is_not_valid_and_nowhere_else() {
-    let (instrument, packets) = packets(&market());
+    // Long enough that the longest horizon of the set fits between two faults.
+    let market = SyntheticConfig { duration_ns: 300 * SECOND, ..market() };
+    let (instrument, packets) = packets(&market);
     let set = set("core_v1");
     let mut engine = SymbolEngine::new(set.clone(), instrument);
     let mut want: Vec<Vec<Option<u64>>> = Vec::new();
@@ -188,7 +190,7 @@ fn nulls_are_where_a_value_is_not_valid_and_nowhere_else() {
         }
     }
     let folder = tempfile::tempdir().unwrap();
-    let input = recording(folder.path(), "market.txt", &market());
+    let input = recording(folder.path(), "market.txt", &market);
     let out = folder.path().join("x.parquet");
     run(&to_file(&job(&[&input], "core_v1", "packet"), &out), &()).unwrap();
     let found = rows_of(&parquet_file(&out).1);
@@ -202,10 +204,10 @@ fn nulls_are_where_a_value_is_not_valid_and_nowhere_else() {
     assert!(crossed > 20 && crossed < set.len(), "clock features live on: {crossed}");
     // The market has few levels: only the band that no level reaches is always null.
     let empty = set.index_of("band_imbalance_10_25bps").unwrap();
-    let full = |values: &[Option<u64>]| {
-        values.iter().enumerate().all(|(i, value)| value.is_some() != (i == empty))
-    };
-    assert!(found.iter().any(|row| full(&row.values)));
+    for (i, feature) in set.features().iter().enumerate() {
+        let valued = found.iter().any(|row| row.values[i].is_some());
+        assert_eq!(valued, i != empty, "{} has a value somewhere", feature.name);
+    }
 }
 
 #[test]

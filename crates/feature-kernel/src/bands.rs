@@ -3,6 +3,7 @@
 use market_model::{BookView, Side};
 
 use crate::context::Context;
+use crate::numeric::{ceil_div, floor_div};
 
 /// Quantities up to a number of distances, each level added once, from the best level outwards.
 #[derive(Debug, Clone, Default)]
@@ -82,4 +83,48 @@ fn divide(number: i128) -> (i64, bool) {
     }
     // Prices are below 2^53 ticks, so that the quotient is below 2^55.
     ((number / i128::from(SCALE)) as i64, number % i128::from(SCALE) == 0)
+}
+
+/// The far end of a band.
+#[derive(Clone, Copy)]
+pub(crate) enum Far {
+    Inclusive(i64),
+    Exclusive(i64),
+}
+
+/// Scaled quantity with distance from the mid in `near_bps..far`.
+pub(crate) fn band<B: BookView>(
+    context: &Context<'_, B>,
+    side: Side,
+    near_bps: i64,
+    far: Far,
+) -> i128 {
+    let (low, high) = bounds(context, side, near_bps, far);
+    let lots = context.book.qty_between_lots(side, low, high);
+    lots * i128::from(context.units.lot_scaled)
+}
+
+/// Prices in ticks, both inclusive, with distance from the mid in `near_bps..far`, exactly.
+pub(crate) fn bounds<B: BookView>(
+    context: &Context<'_, B>,
+    side: Side,
+    near_bps: i64,
+    far: Far,
+) -> (i64, i64) {
+    let s = i128::from(context.quotes.bid) + i128::from(context.quotes.ask);
+    let den = i128::from(SCALE) * i128::from(context.units.tick_scaled);
+    let sign = if side == Side::Bid { -1 } else { 1 };
+    let at = |bps: i64| s * (10_000 + sign * i128::from(bps));
+    let (low, high) = match (side, far) {
+        (Side::Bid, Far::Inclusive(bps)) => (ceil_div(at(bps), den), floor_div(at(near_bps), den)),
+        (Side::Bid, Far::Exclusive(bps)) => {
+            (floor_div(at(bps), den) + 1, floor_div(at(near_bps), den))
+        }
+        (Side::Ask, Far::Inclusive(bps)) => (ceil_div(at(near_bps), den), floor_div(at(bps), den)),
+        (Side::Ask, Far::Exclusive(bps)) => {
+            (ceil_div(at(near_bps), den), ceil_div(at(bps), den) - 1)
+        }
+    };
+    // At most 64 times the mid on either side, far inside 64 bits.
+    (low as i64, high as i64)
 }

@@ -1,6 +1,6 @@
 //! What a family sees of one packet.
 
-use market_model::{BookView, Instrument, Level, Side};
+use market_model::{BookView, Instrument, Level, Side, Trade};
 
 /// Factors from ticks and lots to scaled integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,8 @@ pub struct Context<'a, B> {
     pub last_book_ns: i64,
     /// Stamps of the packet; `None` when sampling.
     pub stamp: Option<PacketStamp>,
+    /// Trades of the packet in its order; none when sampling.
+    pub trades: &'a [Trade],
     /// The packet had book content.
     pub book_step: bool,
     /// Updates are missing before this packet.

@@ -3,13 +3,37 @@
 pub mod depth;
 pub mod ema;
 pub mod imbalance;
+pub mod impact;
 pub mod microprice;
 pub mod mid_spread;
+pub mod momentum;
+pub mod ofi_flow;
 pub mod ofi_l1;
+pub mod ofi_ml;
+pub mod ofi_norm;
+pub mod order_flow_l3;
+pub mod regime;
+pub mod returns;
+pub mod rolling;
+pub mod shape;
+pub mod shock;
 pub mod time;
 pub mod top;
+pub mod toxicity;
+pub mod trades;
+pub mod weighted_depth;
 
 use crate::meta::{Behaviour, ColumnMeta, Dtype, Reads, Scale};
+use crate::set::Feature;
+use crate::window::Span;
+
+/// The window of a column that takes `count` or `window_ns`.
+pub(crate) fn span(feature: &Feature) -> Span {
+    match feature.opt_param("count") {
+        Some(count) => Span::Count { entries: count.unsigned_abs() },
+        None => Span::Time { length_ns: feature.wide_param("window_ns") },
+    }
+}
 
 /// An instantaneous L1 column without parameters, ready after one packet: the most common case.
 pub(crate) const fn l1_column(

@@ -1,6 +1,6 @@
 //! One kernel: the families of a set over one symbol, writing one frame in place.
 
-use market_model::{BookView, QualityFlags, Side, StateError, StateReader, StateWriter};
+use market_model::{BookView, QualityFlags, Side, StateError, StateReader, StateWriter, Trade};
 
 use crate::context::{Context, PacketStamp, Quotes, TopSums, Units};
 use crate::frame::{FrameBuf, FrameHeader, FrameRef};
@@ -11,11 +11,13 @@ use crate::slots::{Mask, Slots};
 
 /// What the owner of the book says about one packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KernelStep {
+pub struct KernelStep<'a> {
     /// Header of the frame; the kernel fills in the frame number.
     pub header: FrameHeader,
     /// Stamps as the feed gave them.
     pub stamp: PacketStamp,
+    /// Trades of the packet in its order.
+    pub trades: &'a [Trade],
     /// The window clock, UTC ns.
     pub now_ns: i64,
     /// The packet had book content.
@@ -30,7 +32,7 @@ pub struct KernelStep {
 #[derive(Debug, Clone, Copy)]
 struct Warmup {
     clock: bool,
-    /// A family over columns: its steps are not those of packets.
+    /// Its steps are not those of book packets or frames.
     own: bool,
     window: bool,
     min_events: u64,
@@ -54,6 +56,10 @@ pub struct Kernel {
     cold: Vec<usize>,
     all_slots: Vec<u64>,
     own_steps: Vec<u64>,
+    /// Slots of windows of a number of steps, which start anew at a gap.
+    anew: Vec<usize>,
+    /// Slots that took a step of their own in the last packet.
+    stepped: Vec<u64>,
     frame: FrameBuf,
     sample: Sample,
     /// Frames since the reset.
@@ -85,7 +91,7 @@ impl Kernel {
         let n = set.len();
         let warmups = set.features().iter().map(|f| Warmup {
             clock: f.reads == Reads::Clock,
-            own: f.column.reads == Reads::Input,
+            own: f.column.counts_own_steps(),
             window: f.column.behaviour == Behaviour::Window,
             min_events: f.warmup_min_events.into(),
             min_ns: f.warmup_min_ns,
@@ -106,6 +112,8 @@ impl Kernel {
             warmups: warmups.collect(),
             all_slots,
             own_steps: vec![0; n],
+            anew: (0..n).filter(|slot| set.features()[*slot].is_count()).collect(),
+            stepped: vec![0; words],
             frame: FrameBuf::new(set.schema_hash(), symbol_id, n),
             sample: Sample { values: vec![0; n], valid: vec![0; words], saturated: false },
             frames: 0,
@@ -134,7 +142,7 @@ impl Kernel {
 
     /// Counts a packet; whether updates are missing before it.
     #[inline]
-    fn count(&mut self, step: &KernelStep) -> bool {
+    fn count(&mut self, step: &KernelStep<'_>) -> bool {
         if self.frames == 0 {
             self.first_ns = step.now_ns;
         }
@@ -150,13 +158,14 @@ impl Kernel {
             self.gap_ns = Some(step.now_ns);
             self.cool();
             self.gap_waits = step.frozen;
+            self.anew.iter().for_each(|slot| self.own_steps[*slot] = 0);
         }
         gap_step
     }
 
     /// Computes the frame of one packet.
     #[inline]
-    pub fn step<B: BookView>(&mut self, book: &B, step: &KernelStep) -> FrameRef<'_> {
+    pub fn step<B: BookView>(&mut self, book: &B, step: &KernelStep<'_>) -> FrameRef<'_> {
         let gap_step = self.count(step);
         self.book_is_filled &= !step.book_step;
         let version = book.top_version();
@@ -172,19 +181,22 @@ impl Kernel {
             now_ns: step.now_ns,
             last_book_ns: self.last_book_ns,
             stamp: Some(step.stamp),
+            trades: step.trades,
             book_step: step.book_step,
             gap_step,
             frozen: step.frozen,
         };
         let [changed, ready, valid, values] = self.frame.parts_mut();
         let words = changed.len();
-        self.changed[..words].fill(0);
-        self.valid[..words].fill(0);
+        for mask in [&mut self.changed[..words], &mut self.valid[..words], &mut self.stepped] {
+            mask.fill(0);
+        }
         let mut slots = Slots {
             values,
             changed: &mut self.changed,
             valid: &mut self.valid,
             own_steps: &mut self.own_steps,
+            stepped: &mut self.stepped,
             saturated: false,
         };
         if !step.frozen {
@@ -218,8 +230,7 @@ impl Kernel {
                 },
             );
         }
-        let mut header = step.header;
-        header.seq = self.frames;
+        let mut header = FrameHeader { seq: self.frames, ..step.header };
         header.quality.set(QualityFlags::SATURATED, saturated);
         self.frame.set_header(&header);
         self.frame.as_ref()
@@ -253,6 +264,7 @@ impl Kernel {
             now_ns,
             last_book_ns: self.last_book_ns,
             stamp: None,
+            trades: &[],
             book_step: false,
             gap_step: false,
             frozen,
@@ -264,6 +276,7 @@ impl Kernel {
             changed: &mut self.changed,
             valid: &mut self.valid,
             own_steps: &mut self.own_steps,
+            stepped: &mut self.stepped,
             saturated: false,
         };
         if !frozen {

@@ -9,14 +9,21 @@ pub mod frame;
 pub mod meta;
 pub mod numeric;
 
+mod aggressor;
 mod bands;
 mod context;
 mod error;
+mod input;
 mod kernel;
+mod levels;
+mod moments;
+mod path;
 mod plan;
 mod registry;
 mod set;
 mod slots;
+mod wide;
+mod window;
 
 pub use context::{Context, PacketStamp, Units};
 pub use error::{Error, SpecFault};

@@ -63,6 +63,8 @@ pub enum Reads {
     Band,
     /// Time only.
     Clock,
+    /// Trades, and the quotes that tell their side when the venue does not.
+    Trades,
     /// Whatever the input column reads (families over columns).
     Input,
 }
@@ -76,16 +78,24 @@ impl Reads {
             Self::TopN => "topN",
             Self::Band => "band",
             Self::Clock => "clock",
+            Self::Trades => "trades",
             Self::Input => "input",
         }
     }
 
-    /// `source_kind` of the contract: `book` or `tick`.
+    /// Whether it steps on book packets, and stands while the book is frozen.
+    #[must_use]
+    pub const fn is_book(self) -> bool {
+        matches!(self, Self::L1 | Self::TopN | Self::Band)
+    }
+
+    /// `source_kind` of the contract: `book`, `tick`, `trade` or `mixed`.
     #[must_use]
     pub const fn source_kind(self) -> &'static str {
         match self {
             Self::L1 | Self::TopN | Self::Band => "book",
             Self::Clock => "tick",
+            Self::Trades => "trade",
             Self::Input => "mixed",
         }
     }
@@ -130,6 +140,38 @@ pub struct ColumnMeta {
     /// One line for tables.
     pub doc: &'static str,
 }
+
+impl ColumnMeta {
+    /// Whether its warm-up counts steps of its own rather than book packets or frames.
+    #[must_use]
+    pub fn counts_own_steps(&self) -> bool {
+        let is_count = COUNTS.iter().any(|key| self.params.contains(key));
+        is_count || matches!(self.reads, Reads::Input | Reads::Trades)
+    }
+
+    /// Whether it is an amount of its input, with the unit of that.
+    #[must_use]
+    pub fn has_unit_of_input(&self) -> bool {
+        self.unit == UNIT_OF_INPUT
+    }
+
+    /// The other of two parameters of which the column takes exactly one.
+    #[must_use]
+    pub fn alternative(&self, key: &str) -> Option<&'static str> {
+        let pairs = ALTERNATIVES.iter().flat_map(|[a, b]| [(*a, *b), (*b, *a)]);
+        let takes = |key: &str| self.params.contains(&key);
+        pairs.into_iter().find(|(one, other)| *one == key && takes(other)).map(|(_, other)| other)
+    }
+}
+
+/// Unit of columns over columns that are amounts of their input.
+pub const UNIT_OF_INPUT: &str = "as the input";
+
+/// Pairs of parameters: a column that knows both takes exactly one.
+pub const ALTERNATIVES: &[[&str; 2]] = &[["span", "tau_ns"], ["count", "window_ns"]];
+
+/// Parameters that are a number of steps: a column is ready after so many more.
+pub const COUNTS: &[&str] = &["count", "buckets", "trades"];
 
 /// A parameter of a family.
 #[derive(Debug, Clone, Copy)]

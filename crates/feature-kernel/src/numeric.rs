@@ -9,6 +9,37 @@ pub fn det_exp(x: f64) -> f64 {
     libm::exp(x)
 }
 
+/// Natural logarithm, the same bits on every platform: the pinned `libm` crate, plain IEEE operations.
+#[inline]
+#[must_use]
+pub fn det_ln(x: f64) -> f64 {
+    libm::log(x)
+}
+
+/// Units of one in which floats enter exact sums: 2^40.
+pub const QUANTUM: f64 = 1_099_511_627_776.0;
+
+/// A float as an integer of units of 2^-40, rounded half to even and clamped to 2^40 in magnitude, and
+/// whether it was clamped.
+///
+/// ```
+/// use feature_kernel::numeric::quantised;
+/// assert_eq!(quantised(-1.5), (-(3 << 39), false));
+/// assert_eq!(quantised(1e300), (1 << 80, true));
+/// ```
+#[inline]
+#[must_use]
+pub fn quantised(x: f64) -> (i128, bool) {
+    let limit = QUANTUM;
+    let clamped = x.clamp(-limit, limit);
+    let units = clamped * QUANTUM;
+    let rounded = match round_to_i64(units) {
+        Some(narrow) => narrow.into(),
+        None => units.round_ties_even() as i128,
+    };
+    (rounded, clamped != x)
+}
+
 /// An exact integer as a float: one rounding, nearest, ties to even.
 #[inline]
 #[must_use]
@@ -140,5 +171,25 @@ mod tests {
             hash = hash.rotate_left(5) ^ det_exp(x).to_bits();
         }
         assert_eq!(hash, 6_828_041_449_254_861_789, "hash over 10^6 values");
+    }
+
+    #[test]
+    fn det_ln_bits_are_pinned() {
+        for (x, bits) in [
+            (1.0, 0_u64),
+            (2.0, 0x3FE6_2E42_FEFA_39EF),
+            (0.5, 0xBFE6_2E42_FEFA_39EF),
+            (5e-324, 0xC087_4385_446D_71C3),
+            (0.0, 0xFFF0_0000_0000_0000),
+            (f64::INFINITY, 0x7FF0_0000_0000_0000),
+        ] {
+            assert_eq!(det_ln(x).to_bits(), bits, "ln({x})");
+        }
+        let mut hash = 0_u64;
+        for i in 1..=1_000_000_u32 {
+            let x = f64::from(i) * 0.000_003;
+            hash = hash.rotate_left(5) ^ det_ln(x).to_bits();
+        }
+        assert_eq!(hash, 18_351_417_855_056_377_176, "hash over 10^6 values");
     }
 }

@@ -4,8 +4,8 @@
 //! over bands only when the book did. Everything else runs on every packet.
 
 use crate::context::Units;
-use crate::meta::{Behaviour, Reads};
-use crate::registry::{AnyFamily, FAMILIES};
+use crate::meta::{Behaviour, FamilyMeta, Reads};
+use crate::registry::{AnyFamily, FAMILIES, Wanted};
 use crate::set::{Feature, FeatureSet};
 use crate::slots::Mask;
 
@@ -52,29 +52,48 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(set: &FeatureSet, units: Units) -> Self {
         let derived = |dependence| Derived {
-            families: families(set, units, dependence).map(|(family, _)| family).collect(),
+            families: families(by_family(set, dependence), units).map(|(f, _)| f).collect(),
             valid: Mask::default(),
             saturated: false,
         };
         Self {
             of_top: derived(Dependence::Top),
             of_book: derived(Dependence::Book),
-            of_packet: families(set, units, Dependence::Packet).collect(),
+            of_packet: families(by_family(set, Dependence::Packet), units)
+                .chain(families(over_columns(set), units))
+                .collect(),
         }
     }
 }
 
-/// Families in registry order with their columns of one kind.
-fn families(
-    set: &FeatureSet,
-    units: Units,
-    dependence: Dependence,
-) -> impl Iterator<Item = (AnyFamily, bool)> {
-    FAMILIES.iter().filter_map(move |meta| {
-        let mine = |f: &Feature| f.family.slug == meta.slug && Dependence::of(f) == dependence;
+type Group<'a> = (&'static FamilyMeta, Vec<Wanted<'a>>);
+
+/// Families in registry order with their columns of one kind, those over columns left out.
+fn by_family(set: &FeatureSet, dependence: Dependence) -> Vec<Group<'_>> {
+    let mine = |f: &Feature| f.input.is_none() && Dependence::of(f) == dependence;
+    let columns_of = |meta: &FamilyMeta| {
         let features = set.features().iter().enumerate();
-        let wanted: Vec<_> = features.filter(|(_, f)| mine(f)).collect();
-        let on_frozen = meta.columns.iter().all(|c| matches!(c.reads, Reads::Clock | Reads::Input));
-        (!wanted.is_empty()).then(|| (AnyFamily::new(meta, &wanted, units), on_frozen))
+        features.filter(|(_, f)| f.family.slug == meta.slug && mine(f)).collect()
+    };
+    FAMILIES.iter().map(|meta| (meta, columns_of(meta))).collect()
+}
+
+/// Families over columns, one instance per run of the set's columns, so that a column finds its input
+/// computed whatever families a chain of columns goes through.
+fn over_columns(set: &FeatureSet) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for (slot, f) in set.features().iter().enumerate().filter(|(_, f)| f.input.is_some()) {
+        match groups.last_mut() {
+            Some((meta, run)) if meta.slug == f.family.slug => run.push((slot, f)),
+            _ => groups.push((f.family, vec![(slot, f)])),
+        }
+    }
+    groups
+}
+
+fn families(groups: Vec<Group<'_>>, units: Units) -> impl Iterator<Item = (AnyFamily, bool)> {
+    groups.into_iter().filter(|(_, wanted)| !wanted.is_empty()).map(move |(meta, wanted)| {
+        let on_frozen = meta.columns.iter().all(|column| !column.reads.is_book());
+        (AnyFamily::new(meta, &wanted, units), on_frozen)
     })
 }

@@ -3,7 +3,11 @@
 use market_model::{BookView, StateError, StateReader, StateWriter};
 
 use crate::context::{Context, Units};
-use crate::features::{depth, ema, imbalance, microprice, mid_spread, ofi_l1, time, top};
+use crate::features::{
+    depth, ema, imbalance, impact, microprice, mid_spread, momentum, ofi_flow, ofi_l1, ofi_ml,
+    ofi_norm, order_flow_l3, regime, returns, rolling, shape, shock, time, top, toxicity, trades,
+    weighted_depth,
+};
 use crate::meta::FamilyMeta;
 use crate::set::Feature;
 use crate::slots::Slots;
@@ -91,7 +95,21 @@ families! {
     Depth = depth::Depth,
     OfiL1 = ofi_l1::OfiL1,
     Time = time::Time,
+    OfiMl = ofi_ml::OfiMl,
+    OfiNorm = ofi_norm::OfiNorm,
+    Shape = shape::Shape,
+    WeightedDepth = weighted_depth::WeightedDepth,
+    Regime = regime::Regime,
+    Momentum = momentum::Momentum,
+    OfiFlow = ofi_flow::OfiFlow,
+    OrderFlowL3 = order_flow_l3::OrderFlowL3,
+    Trades = trades::Trades,
+    Returns = returns::Returns,
+    Toxicity = toxicity::Toxicity,
+    Impact = impact::Impact,
     Ema = ema::Ema,
+    Rolling = rolling::Rolling,
+    Shock = shock::Shock,
 }
 
 /// The family with this slug.

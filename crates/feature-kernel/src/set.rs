@@ -4,7 +4,9 @@ use market_model::BookNeeds;
 
 use crate::error::{Error, SpecFault};
 use crate::features::ema::span_alpha;
-use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, Reads, Scale};
+use crate::meta::{
+    ALTERNATIVES, Behaviour, COUNTS, ColumnMeta, Dtype, FamilyMeta, ParamKind, Reads, Scale,
+};
 use crate::registry::family;
 
 /// Features that one set may have.
@@ -68,6 +70,8 @@ pub struct Feature {
     pub(crate) column_index: usize,
     pub(crate) input: Option<usize>,
     pub(crate) input_dtype: Dtype,
+    /// The input counts its own steps.
+    pub(crate) input_steps: bool,
 }
 
 impl Feature {
@@ -80,6 +84,11 @@ impl Feature {
             Some(ParamValue::Int(value)) => Some(*value),
             _ => None,
         }
+    }
+
+    /// Whether it is over a number of steps, and starts anew at a gap.
+    pub(crate) fn is_count(&self) -> bool {
+        COUNTS.iter().any(|key| self.opt_param(key).is_some())
     }
 
     pub(crate) fn wide_param(&self, key: &str) -> i64 {
@@ -213,6 +222,7 @@ impl FeatureSet {
         BookNeeds {
             top_count: self.features.iter().map(levels).max().unwrap_or(1),
             band_sums: self.features.iter().any(|f| f.reads == Reads::Band),
+            changes: self.features.iter().any(|f| f.family.slug == "ofi_flow"),
         }
     }
 }
@@ -256,14 +266,23 @@ fn resolve(spec: &FeatureSpec, earlier: &[Feature]) -> Result<Feature, Faults> {
         column_index,
         input: None,
         input_dtype: column.dtype,
+        input_steps: false,
     };
     check_together(&feature, &mut faults);
+    let counts = COUNTS.iter().filter_map(|key| feature.opt_param(key));
+    let steps: i64 = counts.sum::<i64>() + i64::from(column.warmup_min_events);
+    feature.warmup_min_events = u32::try_from(steps).unwrap_or(u32::MAX);
     if let Some(index) = earlier.iter().position(|f| f.name == feature.choice_param("of")) {
         let input = &earlier[index];
-        (feature.reads, feature.unit) = (input.reads, input.unit);
-        feature.scale = if column.dtype == Dtype::I64 { input.scale } else { column.scale };
+        feature.reads = input.reads;
         (feature.input, feature.input_dtype) = (Some(index), input.column.dtype);
-        if column.dtype == Dtype::I64 && input.column.dtype == Dtype::F64 {
+        feature.input_steps = input.column.counts_own_steps();
+        if column.has_unit_of_input() {
+            feature.unit = input.unit;
+            feature.scale = if column.dtype == Dtype::I64 { input.scale } else { column.scale };
+        }
+        let is_amount = column.has_unit_of_input() && column.dtype == Dtype::I64;
+        if is_amount && input.column.dtype == Dtype::F64 {
             let message =
                 format!("`{}` is a float; a rounded average needs an integer", input.name);
             faults.push(fault(".params.of", message));
@@ -335,7 +354,7 @@ fn resolve_params(
                 continue;
             }
         };
-        let optional = meta.key == "span" || meta.key == "tau_ns";
+        let optional = column.alternative(meta.key).is_some();
         match resolved {
             Some(value) => params.push((meta.key, value)),
             None if optional => {}
@@ -353,10 +372,27 @@ fn check_together(feature: &Feature, faults: &mut Faults) {
     {
         faults.push(fault(".params.hi_bps", format!("{hi} is not above lo_bps {lo}")));
     }
-    if feature.family.slug == "ema" {
-        let given = [feature.opt_param("span"), feature.opt_param("tau_ns")];
-        if given.iter().flatten().count() != 1 {
-            faults.push(fault(".params", "give either span or tau_ns".into()));
+    if let (Some(near), Some(far)) = (feature.opt_param("near_bps"), feature.opt_param("far_bps"))
+        && near >= far
+    {
+        faults.push(fault(".params.far_bps", format!("{far} is not above near_bps {near}")));
+    }
+    if let (Some(tight), Some(wide)) =
+        (feature.opt_param("tight_pct"), feature.opt_param("wide_pct"))
+        && tight >= wide
+    {
+        faults.push(fault(".params.wide_pct", format!("{wide} is not above tight_pct {tight}")));
+    }
+    if let (Some(level), Some(levels)) = (feature.opt_param("level"), feature.opt_param("levels"))
+        && level >= levels
+    {
+        faults.push(fault(".params.level", format!("{level} is not below levels {levels}")));
+    }
+    for [one, other] in ALTERNATIVES {
+        let takes = |key: &str| feature.column.params.contains(&key);
+        let given = [one, other].iter().filter(|key| feature.opt_param(key).is_some()).count();
+        if takes(one) && takes(other) && given != 1 {
+            faults.push(fault(".params", format!("give either {one} or {other}")));
         }
     }
 }
@@ -375,7 +411,12 @@ fn default_name(feature: &Feature) -> String {
     let mut name = feature.column.name.to_owned();
     for key in feature.column.params {
         let text = match feature.param(key) {
-            Some(ParamValue::Int(value)) if *key == "tau_ns" => format!("{value}ns"),
+            // A number of steps and a time take the same place in a name; the time has its unit.
+            Some(ParamValue::Int(value))
+                if key.ends_with("_ns") && feature.column.alternative(key).is_some() =>
+            {
+                format!("{value}ns")
+            }
             Some(ParamValue::Int(value)) => value.to_string(),
             Some(ParamValue::Text(word)) => word.clone(),
             None => String::new(),

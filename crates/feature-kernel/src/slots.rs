@@ -1,5 +1,6 @@
 //! Where families write: values and masks of one frame, or of one sampled row.
 
+use crate::numeric::round_to_i64;
 use crate::set::MAX_FEATURES;
 
 /// Masks as wide as a set may be, so that no write has to be checked.
@@ -17,6 +18,8 @@ pub(crate) struct Slots<'a> {
     pub(crate) valid: &'a mut Mask,
     /// Steps of families that count their own, by slot.
     pub(crate) own_steps: &'a mut [u64],
+    /// Slots of such families that stepped in this packet.
+    pub(crate) stepped: &'a mut [u64],
     pub(crate) saturated: bool,
 }
 
@@ -75,12 +78,41 @@ impl Slots<'_> {
         }
     }
 
+    /// Writes a float rounded half to even, clamped to 64 bits.
+    #[inline]
+    pub(crate) fn rounded(&mut self, slot: usize, value: f64) {
+        match round_to_i64(value) {
+            Some(rounded) => self.i64(slot, rounded),
+            None => self.i128(slot, value.round_ties_even() as i128),
+        }
+    }
+
     /// Writes a float if there is one.
     #[inline]
     pub(crate) fn opt_f64(&mut self, slot: usize, value: Option<f64>) {
         if let Some(value) = value {
             self.f64(slot, value);
         }
+    }
+
+    /// Counts a step of a column that counts its own.
+    #[inline]
+    pub(crate) fn step(&mut self, slot: usize) {
+        self.steps(slot, 1);
+    }
+
+    /// Counts several steps at once.
+    #[inline]
+    pub(crate) fn steps(&mut self, slot: usize, count: u64) {
+        self.own_steps[slot] = self.own_steps[slot].saturating_add(count);
+        self.stepped[slot / 64] |= u64::from(count != 0) << (slot % 64);
+    }
+
+    /// Whether a column that counts its own steps took one in this packet.
+    #[inline]
+    #[must_use]
+    pub(crate) fn has_stepped(&self, slot: usize) -> bool {
+        (self.stepped[slot / 64] >> (slot % 64)) & 1 == 1
     }
 
     /// The word of a slot that was written in this packet.

@@ -15,6 +15,12 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub const BUILT_IN_SETS: &[(&str, &str)] = &[
     ("core_v1", include_str!("../../../specs/sets/core_v1.json")),
     ("lob_shared_v1", include_str!("../../../specs/sets/lob_shared_v1.json")),
+    ("lob_shared_v2", include_str!("../../../specs/sets/lob_shared_v2.json")),
+    ("lob_shared_v3", include_str!("../../../specs/sets/lob_shared_v3.json")),
+    ("ccxt_hf_v1", include_str!("../../../specs/sets/ccxt_hf_v1.json")),
+    ("replay_snapshot_v1", include_str!("../../../specs/sets/replay_snapshot_v1.json")),
+    ("l2_linear_v1", include_str!("../../../specs/sets/l2_linear_v1.json")),
+    ("chronicle_v1", include_str!("../../../specs/sets/chronicle_v1.json")),
 ];
 
 #[derive(Deserialize)]
@@ -113,5 +119,22 @@ pub fn parse_set(json: &str, origin: &str) -> Result<FeatureSet, Error> {
             Err(feature_kernel::Error::BadSet { set, faults }.into())
         }
         Err(other) => Err(other.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_shared_set_begins_with_the_one_before() {
+        let names = |id: &str| -> Vec<String> {
+            let set = built_in_set(id).unwrap();
+            set.features().iter().map(|feature| feature.name.clone()).collect()
+        };
+        let [v1, v2, v3] = ["lob_shared_v1", "lob_shared_v2", "lob_shared_v3"].map(names);
+        assert_eq!((v1.len(), v2.len(), v3.len()), (16, 22, 27));
+        assert_eq!(v2[..16], v1);
+        assert_eq!(v3[..22], v2);
     }
 }

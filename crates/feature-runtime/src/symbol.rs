@@ -84,6 +84,7 @@ impl SymbolEngine {
         let step = KernelStep {
             header,
             stamp: PacketStamp { ts_event_ns: packet.ts_event_ns, ts_recv_ns: packet.ts_recv_ns },
+            trades: &packet.trades,
             now_ns: self.lob.t_eff_ns(),
             book_step: applied.book_step,
             gap_step: applied.gap_step,

@@ -211,7 +211,8 @@ proptest! {
     /// Stopping after any packet and continuing from the snapshot changes no later byte.
     #[test]
     fn resume_is_invisible((instrument, packets) in testkit::tape(60)) {
-        let set = Arc::new(built_in_set("core_v1").unwrap());
+        let every_column = include_str!("../../../parity/tests/every_column.json");
+        let set = Arc::new(parse_set(every_column, "every_column").unwrap());
         let mut whole = SymbolEngine::new(Arc::clone(&set), instrument.clone());
         let mut states = vec![whole.snapshot()];
         let mut frames = Vec::new();

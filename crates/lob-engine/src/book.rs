@@ -1,10 +1,11 @@
 //! The two ladders of one instrument.
 
 use market_model::{
-    BookNeeds, BookOp, BookView, Level, MAX_SCALED, Packet, Side, StateError, StateReader,
-    StateWriter,
+    BookNeeds, BookOp, BookView, Level, LevelChange, MAX_SCALED, Packet, Side, StateError,
+    StateReader, StateWriter,
 };
 
+use crate::changes::Changes;
 use crate::error::Error;
 use crate::ladder::{Ladder, MAX_LEVELS};
 
@@ -37,13 +38,19 @@ pub enum BookShape {
 pub struct Book {
     bids: Ladder,
     asks: Ladder,
+    /// Only when features ask for it: every level is looked up before it is set.
+    changes: Option<Changes>,
 }
 
 impl Book {
     /// An empty book that keeps ready what is needed after every packet.
     #[must_use]
     pub fn new(needs: BookNeeds) -> Self {
-        Self { bids: Ladder::new(false, needs), asks: Ladder::new(true, needs) }
+        Self {
+            bids: Ladder::new(false, needs),
+            asks: Ladder::new(true, needs),
+            changes: needs.changes.then(Changes::default),
+        }
     }
 
     /// Applies the runs of a packet in order and settles the best levels.
@@ -53,6 +60,7 @@ impl Book {
     /// [`Error::LevelOutOfRange`] and [`Error::TooManyLevels`]; the book is then unchanged.
     pub fn apply(&mut self, packet: &Packet) -> Result<(), Error> {
         self.check(packet)?;
+        self.changes.iter_mut().for_each(Changes::begin);
         self.apply_checked(packet);
         Ok(())
     }
@@ -71,14 +79,23 @@ impl Book {
                 return Err(too_many(packet, side, levels));
             }
         }
-        self.bids.clear();
-        self.asks.clear();
+        if let Some(changes) = &mut self.changes {
+            changes.begin();
+            changes.apply(BookOp::ClearBid, &[], &mut self.bids);
+            changes.apply(BookOp::ClearAsk, &[], &mut self.asks);
+        } else {
+            self.bids.clear();
+            self.asks.clear();
+        }
         self.apply_checked(packet);
         Ok(())
     }
 
     #[inline]
     fn apply_checked(&mut self, packet: &Packet) {
+        if self.changes.is_some() {
+            return self.apply_and_record(packet);
+        }
         for (op, levels) in packet.runs() {
             match op {
                 BookOp::SetBid => self.bids.set_run(levels),
@@ -89,6 +106,19 @@ impl Book {
         }
         self.bids.settle();
         self.asks.settle();
+    }
+
+    fn apply_and_record(&mut self, packet: &Packet) {
+        let Some(changes) = &mut self.changes else { return };
+        for (op, levels) in packet.runs() {
+            let is_bid = matches!(op, BookOp::SetBid | BookOp::ClearBid);
+            let ladder = if is_bid { &mut self.bids } else { &mut self.asks };
+            changes.apply(op, levels, ladder);
+        }
+        self.bids.settle();
+        self.asks.settle();
+        let is_two_sided = matches!(self.shape(), BookShape::TwoSided | BookShape::Locked);
+        self.changes.iter_mut().for_each(|changes| changes.end(is_two_sided));
     }
 
     fn clear_side(side: &mut Ladder, bound: &[Level]) {
@@ -134,6 +164,7 @@ impl Book {
         self.asks.clear();
         self.bids.settle();
         self.asks.settle();
+        self.changes.iter_mut().for_each(Changes::clear);
     }
 
     /// How the best prices stand to each other.
@@ -176,6 +207,7 @@ impl Book {
                 out.i64(level.qty_lots);
             }
         }
+        self.changes.iter().for_each(|changes| changes.save(out));
     }
 
     pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), StateError> {
@@ -196,7 +228,7 @@ impl Book {
             ladder.settle();
             ladder.unknown_deletes = unknown_deletes;
         }
-        Ok(())
+        self.changes.as_mut().map_or(Ok(()), |changes| changes.load(from))
     }
 }
 
@@ -258,5 +290,20 @@ impl BookView for Book {
 
     fn qty_between_lots(&self, side: Side, low_ticks: i64, high_ticks: i64) -> i128 {
         self.ladder(side).qty_between_lots(low_ticks, high_ticks)
+    }
+
+    fn for_each_level(
+        &self,
+        side: Side,
+        low_ticks: i64,
+        high_ticks: i64,
+        visit: impl FnMut(Level),
+    ) {
+        self.ladder(side).for_each_between(low_ticks, high_ticks, visit);
+    }
+
+    #[inline]
+    fn changes(&self, side: Side) -> &[LevelChange] {
+        self.changes.as_ref().map_or(&[], |changes| changes.of(side))
     }
 }

@@ -291,6 +291,29 @@ impl Ladder {
         near + self.far.range(low..=high).map(|(_, qty)| i128::from(*qty)).sum::<i128>()
     }
 
+    /// Visits the levels between two prices, inclusive, best first.
+    pub(crate) fn for_each_between(
+        &self,
+        low_ticks: i64,
+        high_ticks: i64,
+        mut visit: impl FnMut(Level),
+    ) {
+        if low_ticks > high_ticks {
+            return;
+        }
+        let (a, b) = (self.key(low_ticks), self.key(high_ticks));
+        let (low, high) = (a.min(b), a.max(b));
+        let mut far = self.far.range(low..=high).rev().peekable();
+        let mut visit = |key: i64, qty_lots| visit(Level { price_ticks: self.key(key), qty_lots });
+        self.pages.for_each_between(low, high, |key, qty_lots| {
+            while let Some((far_key, far_lots)) = far.next_if(|(far_key, _)| **far_key > key) {
+                visit(*far_key, *far_lots);
+            }
+            visit(key, qty_lots);
+        });
+        far.for_each(|(key, qty_lots)| visit(*key, *qty_lots));
+    }
+
     /// Quantity at a price; 0 when absent.
     pub(crate) fn qty_at_lots(&self, price_ticks: i64) -> i64 {
         let key = self.key(price_ticks);

@@ -4,6 +4,7 @@
 //! late or follows a gap (`specs/semantics.md`, section 2). Nothing here knows about features.
 
 mod book;
+mod changes;
 mod engine;
 mod error;
 mod ladder;

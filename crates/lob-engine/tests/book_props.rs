@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use lob_engine::{Book, Error, MAX_LEVELS};
+use lob_engine::{Book, BookShape, Error, MAX_LEVELS};
 use market_model::{BookNeeds, BookOp, BookView, Level, MAX_SCALED, Packet, Side};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Sorted {
     bids: BTreeMap<i64, i64>,
     asks: BTreeMap<i64, i64>,
@@ -89,7 +89,7 @@ proptest! {
 
     #[test]
     fn the_paged_book_equals_a_sorted_map(packets in vec(packet(), 1..60), top in 1_usize..8, band_sums in any::<bool>(), low in price(), high in price()) {
-        let (mut book, mut sorted) = (Book::new(BookNeeds { top_count: top, band_sums }), Sorted::default());
+        let (mut book, mut sorted) = (Book::new(BookNeeds { top_count: top, band_sums, changes: false }), Sorted::default());
         for packet in &packets {
             book.apply(packet).unwrap();
             sorted.apply(packet);
@@ -103,6 +103,43 @@ proptest! {
                     .map(|l| i128::from(l.qty_lots))
                     .sum();
                 prop_assert_eq!(book.qty_between_lots(side, low, high), sum);
+                let mut visited = Vec::new();
+                book.for_each_level(side, low, high, |level| visited.push(level));
+                let inside: Vec<Level> =
+                    want.into_iter().filter(|l| (low..=high).contains(&l.price_ticks)).collect();
+                prop_assert_eq!(visited, inside);
+            }
+        }
+    }
+
+    /// What was recorded leads from the last book with two sides that do not cross to this one.
+    #[test]
+    fn recorded_changes_lead_from_one_two_sided_book_to_the_next(packets in vec((packet(), proptest::bool::weighted(0.2)), 1..60)) {
+        let mut book = Book::new(BookNeeds { changes: true, ..BookNeeds::top(3) });
+        let (mut sorted, mut anchor) = (Sorted::default(), Sorted::default());
+        let mut was_two_sided = true;
+        for (packet, replaces) in &packets {
+            if was_two_sided {
+                anchor = sorted.clone();
+            }
+            if *replaces {
+                sorted = Sorted::default();
+                book.replace(packet).unwrap();
+            } else {
+                book.apply(packet).unwrap();
+            }
+            sorted.apply(packet);
+            was_two_sided = matches!(book.shape(), BookShape::TwoSided | BookShape::Locked);
+            for (side, before, now) in
+                [(Side::Bid, &anchor.bids, &sorted.bids), (Side::Ask, &anchor.asks, &sorted.asks)]
+            {
+                let mut walked = before.clone();
+                for change in book.changes(side) {
+                    let stood = walked.insert(change.price_ticks, change.after_lots);
+                    prop_assert_eq!(stood.unwrap_or(0), change.before_lots, "{:?}", change);
+                }
+                walked.retain(|_, lots| *lots != 0);
+                prop_assert_eq!(&walked, now);
             }
         }
     }

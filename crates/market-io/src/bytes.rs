@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use memchr::memchr;
 
-use crate::error::{Error, Location, Position};
+use crate::error::{Error, FieldFault, Location, Position};
 
 /// Longest line that is read, in bytes; a longer one is refused and skipped.
 pub(crate) const MAX_LINE_BYTES: usize = 4 << 20;
 
 const FILE_BUFFER_BYTES: usize = 256 << 10;
+const CHUNK_BYTES: usize = 64 << 10;
 const LINE_BUFFER_BYTES: usize = 256 << 10;
 /// Largest zstd window, as a power of two: 128 MiB.
 const ZSTD_WINDOW_LOG: u32 = 27;
@@ -93,6 +94,22 @@ impl Decoder {
         }
     }
 
+    /// Replaces the bytes of a buffer by the next `len`, fewer at the end of the file. The buffer
+    /// grows with what is there, so that a wrong length allocates no more than the file holds.
+    pub(crate) fn fill(&mut self, buffer: &mut Vec<u8>, len: usize) -> Result<(), Error> {
+        buffer.clear();
+        while buffer.len() < len {
+            let start = buffer.len();
+            buffer.resize(start + (len - start).min(CHUNK_BYTES), 0);
+            let count = self.read(&mut buffer[start..])?;
+            buffer.truncate(start + count);
+            if count == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn decode_error(&self, what: &'static str, source: io::Error) -> Error {
         let location = Location::byte(&self.path, self.position());
         if source.kind() == io::ErrorKind::UnexpectedEof {
@@ -111,6 +128,19 @@ impl Decoder {
         };
         raw.get_ref().taken() - raw.buffer().len() as u64
     }
+}
+
+/// A little-endian number at an offset, as are the next two.
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
 /// Total size of some files.
@@ -149,6 +179,8 @@ pub(crate) struct Lines {
     file_offset: u64,
     line: u64,
     line_offset: u64,
+    /// Whether the last line had a line end.
+    is_whole: bool,
     closed_bytes: u64,
     total_bytes: u64,
 }
@@ -165,6 +197,7 @@ impl Lines {
             file_offset: 0,
             line: 0,
             line_offset: 0,
+            is_whole: false,
             closed_bytes: 0,
             total_bytes: total_bytes(paths)?,
         })
@@ -199,6 +232,23 @@ impl Lines {
             }
             if self.file_offset == 0 {
                 return Err(Error::Empty { path: self.path().into() });
+            }
+        }
+    }
+
+    /// Like [`Lines::next_line`], for formats in which half a line may look like a whole one: a last
+    /// line without a line end, and a line that is too long, end the reading.
+    pub(crate) fn next_whole_line(&mut self) -> Result<Option<Range<usize>>, Error> {
+        match self.next_line()? {
+            None => Ok(None),
+            Some(Line::Text(range)) if self.is_whole => Ok(Some(range)),
+            Some(Line::Text(_)) => {
+                Err(Error::Truncated { location: self.location(), what: "last line" })
+            }
+            Some(Line::TooLong) => {
+                let (expected, found) = ("at most 4194304 bytes", "more".into());
+                let fault = FieldFault { field: "line", expected, found };
+                Err(fault.at(self.location(), "").into())
             }
         }
     }
@@ -244,6 +294,7 @@ impl Lines {
             range.end -= 1;
         }
         self.start += with_end;
+        self.is_whole = with_end > len;
         self.advance(with_end);
         if range.len() > MAX_LINE_BYTES { Line::TooLong } else { Line::Text(range) }
     }

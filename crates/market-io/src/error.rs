@@ -98,6 +98,32 @@ impl fmt::Display for Fault {
     }
 }
 
+/// A [`Fault`] before its place is known: field, expectation, finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FieldFault {
+    pub(crate) field: &'static str,
+    pub(crate) expected: &'static str,
+    pub(crate) found: String,
+}
+
+impl FieldFault {
+    /// A finding that is quoted from the input.
+    #[cold]
+    pub(crate) fn new(field: &'static str, expected: &'static str, found: &[u8]) -> Self {
+        Self { field, expected, found: quoted(found) }
+    }
+
+    pub(crate) fn at(self, location: Location, symbol: &str) -> Fault {
+        Fault {
+            location,
+            symbol: excerpt(symbol.as_bytes()),
+            field: self.field.into(),
+            expected: self.expected.into(),
+            found: self.found,
+        }
+    }
+}
+
 /// An input that cannot be read, or a request that cannot be met.
 ///
 /// One bad event inside a readable input is not an error: it becomes a packet of kind
@@ -170,7 +196,7 @@ pub enum Error {
     },
     /// A delta feed without any snapshot: no book can be built.
     #[error(
-        "{}: {symbol}: no depth snapshot (`lastUpdateId`) in the stream after {diffs} depth updates; \
+        "{}: {symbol}: no depth snapshot in the stream after {diffs} depth updates; \
          a book cannot be built from changes alone",
         Location::file(path)
     )]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use market_model::{Instrument, Packet};
+use market_model::{Instrument, Packet, PacketKind};
 
 use crate::error::{Error, Fault, excerpt};
 use crate::format::{self, Format};
@@ -33,6 +33,60 @@ pub trait Source: Send {
     fn progress(&self) -> (u64, u64);
 }
 
+/// What a format does; [`UntilEnd`] makes it a [`Source`].
+pub(crate) trait Feed: Send {
+    /// See [`Source::instrument`].
+    fn instrument(&self) -> &Instrument;
+
+    /// Fills a cleared packet; not called again after anything but `Ok(true)`.
+    fn advance(&mut self, packet: &mut Packet) -> Result<bool, Error>;
+
+    /// See [`Source::stats`].
+    fn stats(&self) -> &SourceStats;
+
+    /// See [`Source::progress`].
+    fn progress(&self) -> (u64, u64);
+}
+
+/// Adds to a feed that its end, or its error, is final and leaves an empty packet.
+pub(crate) struct UntilEnd<F> {
+    feed: F,
+    ended: bool,
+}
+
+impl<F: Feed> UntilEnd<F> {
+    pub(crate) const fn new(feed: F) -> Self {
+        Self { feed, ended: false }
+    }
+}
+
+impl<F: Feed> Source for UntilEnd<F> {
+    fn instrument(&self) -> &Instrument {
+        self.feed.instrument()
+    }
+
+    fn next_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
+        packet.clear();
+        if self.ended {
+            return Ok(false);
+        }
+        let more = self.feed.advance(packet);
+        if !matches!(more, Ok(true)) {
+            self.ended = true;
+            packet.clear();
+        }
+        more
+    }
+
+    fn stats(&self) -> &SourceStats {
+        self.feed.stats()
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        self.feed.progress()
+    }
+}
+
 /// Counters of one source.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SourceStats {
@@ -52,8 +106,14 @@ pub struct SourceStats {
     pub snapshots: u64,
     /// Snapshots older than the book, or that no depth update connects to.
     pub unused_snapshots: u64,
-    /// Breaks in the update ids.
+    /// Breaks in the update ids, or in the state that records must lead to.
     pub gaps: u64,
+    /// Levels that came into view from below the visible window, which no event of the input explains.
+    pub revealed_levels: u64,
+    /// Checksums of the venue that were compared with the book.
+    pub checksums: u64,
+    /// Of these, checksums that were another.
+    pub checksum_mismatches: u64,
     /// Records that are well formed and not used, by kind.
     pub ignored: BTreeMap<String, u64>,
     /// The first [`MAX_KEPT_FAULTS`] reasons for rejected packets.
@@ -72,12 +132,23 @@ impl SourceStats {
         *self.ignored.entry(name).or_default() += 1;
     }
 
-    pub(crate) fn reject(&mut self, fault: Fault) {
-        self.rejected += 1;
+    /// Counts a packet that is handed out.
+    pub(crate) fn count(&mut self, packet: &Packet) {
+        self.packets += 1;
+        self.snapshots += u64::from(packet.kind == PacketKind::Snapshot);
+        self.rejected += u64::from(packet.kind == PacketKind::Rejected);
+    }
+
+    /// Makes a packet say that its event was refused; its times stay. [`SourceStats::count`] counts it.
+    pub(crate) fn refuse(&mut self, packet: &mut Packet, fault: Fault) {
+        let (ts_event_ns, ts_recv_ns) = (packet.ts_event_ns, packet.ts_recv_ns);
+        packet.clear();
+        (packet.ts_event_ns, packet.ts_recv_ns) = (ts_event_ns, ts_recv_ns);
+        packet.kind = PacketKind::Rejected;
         self.keep(fault);
     }
 
-    /// Keeps the reason for a packet that is counted already.
+    /// Keeps the reason for a packet that is refused.
     pub(crate) fn keep(&mut self, fault: Fault) {
         if self.faults.len() < MAX_KEPT_FAULTS {
             self.faults.push(fault);

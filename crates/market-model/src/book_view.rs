@@ -37,14 +37,28 @@ pub struct BookNeeds {
     /// Sums of neighbouring levels, so that quantities between two prices need not be added up one
     /// by one. They are right without, and slow.
     pub band_sums: bool,
+    /// What changed from packet to packet ([`BookView::changes`]); every level is then looked up
+    /// before it is set.
+    pub changes: bool,
 }
 
 impl BookNeeds {
     /// The best `top_count` levels of a side and nothing else.
     #[must_use]
     pub const fn top(top_count: usize) -> Self {
-        Self { top_count, band_sums: false }
+        Self { top_count, band_sums: false, changes: false }
     }
+}
+
+/// What happened to the quantity at one price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LevelChange {
+    /// Price as a number of ticks.
+    pub price_ticks: i64,
+    /// Lots before; 0 when the level did not exist.
+    pub before_lots: i64,
+    /// Lots after; 0 when the level is gone.
+    pub after_lots: i64,
 }
 
 /// The settled book after one packet, as features see it.
@@ -63,6 +77,13 @@ pub trait BookView {
 
     /// Sum of lots with `low_ticks <= price <= high_ticks` on a side; 0 when the range is empty.
     fn qty_between_lots(&self, side: Side, low_ticks: i64, high_ticks: i64) -> i128;
+
+    /// Visits every level with `low_ticks <= price <= high_ticks` of a side, best first.
+    fn for_each_level(&self, side: Side, low_ticks: i64, high_ticks: i64, visit: impl FnMut(Level));
+
+    /// What changed on a side since the last book with two sides that do not cross, in the order of
+    /// events: a price may occur more than once. Empty for a book that was not built to record it.
+    fn changes(&self, side: Side) -> &[LevelChange];
 
     /// The best level of a side.
     #[inline]

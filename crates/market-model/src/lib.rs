@@ -13,7 +13,7 @@ mod quality;
 mod state;
 mod time;
 
-pub use book_view::{BookNeeds, BookView, Level, Side};
+pub use book_view::{BookNeeds, BookView, Level, LevelChange, Side};
 pub use decimal::{Decimal, DecimalError, MAX_SCALE, MAX_SCALED, POW10, parse_scaled};
 pub use event::{EventFlags, EventKind, MarketEvent};
 pub use instrument::{FeedKind, Instrument, InstrumentError, Sequencing};

@@ -3,6 +3,8 @@
 //! Prices are few and quantities small, so that collisions (crossed, locked and empty books, repeated
 //! and late packets, gaps, resets) happen in almost every tape.
 
+pub mod chronicle;
+
 use market_model::{
     Aggressor, BookOp, FeedKind, Instrument, Level, Packet, PacketKind, Sequencing, Trade,
 };

@@ -35,9 +35,13 @@ fn feature_sets_of_the_pages_load() {
 }
 
 #[test]
-fn the_decision_about_core_v1_counts_its_columns() {
+fn the_decision_about_core_v1_justifies_each_column_in_order() {
     let tree = Tree::load(&root().unwrap()).unwrap();
-    let page = tree.get("docs/decisions/0007-core-v1-columns.md").unwrap();
-    let columns = feature_runtime::built_in_set("core_v1").unwrap().len();
-    assert!(page.contains(&format!("{columns} columns")), "core_v1 has {columns} columns");
+    let page = tree.get("docs/decisions/0009-core-v1-over-all-families.md").unwrap();
+    let set = feature_runtime::built_in_set("core_v1").unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let justified: Vec<_> = rows.map(|(name, _)| name).collect();
+    let columns: Vec<_> = set.features().iter().map(|feature| feature.name.as_str()).collect();
+    assert_eq!(justified, columns);
+    assert!(page.contains(&format!("{} columns", columns.len())), "the page says how many");
 }

@@ -13,7 +13,11 @@ from .numeric import float_of_word
 from .registry import feature_set_from_requests, features_from_canonical
 from .rows import Row, RowWriter
 
-_EXPECT_KEYS = {"frame", "seq", "source_seq", "ts", "epoch", "flags", "values", "invalid", "held", "ready", "changed"}
+_EXPECT_KEYS = {"frame", "seq", "source_seq", "ts", "epoch", "flags", "values", "approx", "invalid", "held", "ready", "changed"}
+
+
+#: Of the expected value, for ``approx``.
+RELATIVE_TOLERANCE = 1e-9
 
 
 def load(path: Path) -> list[dict[str, Any]]:
@@ -88,17 +92,26 @@ def check_frame(expect: dict[str, Any], frame: Frame | None, names: list[str], d
         "ready": [name for i, name in enumerate(names) if frame.warmup_ready_mask >> i & 1],
         "changed": [name for i, name in enumerate(names) if frame.changed_mask >> i & 1],
     }
+    approx = expect.get("approx", {})
+    met = {name for name, text in approx.items() if close(found["values"].get(name), text)}
+    found["values"] = {name: value for name, value in found["values"].items() if name not in met}
     held = expect.get("held", {})
     found["held"] = {name: decoded[name] for name in held}
     # Flags, values and invalid are always complete; the others are compared when they are given.
     wanted = {"flags": [], "values": {}, "invalid": [], **expect}
-    wanted["values"] = expected_words(wanted["values"], dtypes)
+    unmet = {name: text for name, text in approx.items() if name not in met}
+    wanted["values"] = expected_words({**unmet, **wanted["values"]}, dtypes)
     wanted["held"] = expected_words(held, dtypes)
     return [
         f"{key}: expected {wanted[key]!r}, found {found[key]!r}"
         for key in found
         if key in wanted and wanted[key] != found[key]
     ]
+
+
+def close(found: Any, text: str) -> bool:
+    """Whether a value is a float within the tolerance of the expected one."""
+    return isinstance(found, float) and abs(found - parse_float(text)) <= RELATIVE_TOLERANCE * abs(parse_float(text))
 
 
 def check_rows(expected: list[dict[str, Any]], rows: list[Row], names: list[str], dtypes: dict[str, str]) -> list[str]:

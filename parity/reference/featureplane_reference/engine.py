@@ -47,6 +47,7 @@ class Engine:
         self.listener: Listener | None = None
         self.counters: Counter[str] = Counter()
         self.price_unit = 10**instrument.price_scale
+        self.qty_unit = 10**instrument.qty_scale
 
         self.book = Book(instrument.tick_scaled, instrument.lot_scaled)
         self.sequencer = Sequencer(instrument)
@@ -266,19 +267,29 @@ class Engine:
             ts_event=packet.ts_event,
             ts_recv=packet.ts_recv,
             price_unit=self.price_unit,
+            frozen=frozen,
+            trades=packet.trades if packet.has_trades else [],
+            tick=self.instrument.tick_scaled,
+            lot=self.instrument.lot_scaled,
+            qty_unit=10**self.instrument.qty_scale,
         )
         if not frozen:
             view.bid, view.bid_qty = self.book.bids.level(0)
             view.ask, view.ask_qty = self.book.asks.level(0)
 
         changed = ready = valid = 0
+        steps = {"clock": True, "trades": bool(view.trades), "book": is_book and not frozen}
         for i, feature in enumerate(self.features):
-            feature.stepped = False
+            feature.stepped = feature.clamped = False
             is_frozen = frozen and feature.reads == "book"
-            if feature.reads == "clock" or (is_book and not frozen):
+            if gap_step:
+                feature.break_chain()
+            if steps[feature.reads]:
                 feature.advance(view)
-            elif not frozen:
+            elif not is_frozen:
                 feature.idle(view)
+            feature.settle(view)
+            flags |= model.SATURATED if feature.clamped else 0
             if not is_frozen:
                 word, saturated = encode(feature)
                 flags |= model.SATURATED if saturated else 0

@@ -36,6 +36,16 @@ def clamp_i64(x: int) -> int:
     return max(I64_MIN, min(I64_MAX, x))
 
 
+QUANTUM = 1 << 40  # units of one in which floats enter exact sums
+
+
+def quantised(x: float) -> tuple[int, bool]:
+    """Units of 2**-40, rounded half to even, clamped to 2**40; and whether that clamped."""
+    limit = float(QUANTUM)
+    clamped = max(-limit, min(limit, x))
+    return round(clamped * limit), clamped != x
+
+
 def word_of_float(x: float) -> int:
     """The bits of a float with -0.0 made 0.0."""
     return int.from_bytes(struct.pack("<d", x + 0.0), "little")
@@ -105,3 +115,48 @@ def det_exp(x: float) -> float:
     c = x - xx * (_P1 + xx * (_P2 + xx * (_P3 + xx * (_P4 + xx * _P5))))
     y = 1.0 + (x * c / (2.0 - c) - lo + hi)
     return y if k == 0 else _scalbn(y, k)
+
+
+# det_ln: port of `log` of the `libm` crate 0.2.16, which is FreeBSD's e_log.c:
+# Copyright (C) 1993 by Sun Microsystems, Inc. All rights reserved. Permission to use, copy, modify,
+# and distribute this software is freely granted, provided that this notice is preserved.
+
+_LG1 = 6.666666666666735130e-01
+_LG2 = 3.999999999940941908e-01
+_LG3 = 2.857142874366239149e-01
+_LG4 = 2.222219843214978396e-01
+_LG5 = 1.818357216161805012e-01
+_LG6 = 1.531383769920937332e-01
+_LG7 = 1.479819860511658591e-01
+_TWO_P54 = 2.0**54
+
+
+def det_ln(x: float) -> float:
+    """The natural logarithm from plain IEEE operations: the same bits on every machine."""
+    if math.isnan(x) or x == math.inf:
+        return x
+    if x == 0.0:
+        return -math.inf
+    if x < 0.0:
+        return math.nan
+    k = 0
+    if x < 2.0**-1022:
+        k = -54
+        x *= _TWO_P54
+    # x = 2**k * (1 + f) with 1 + f in [sqrt(2)/2, sqrt(2)); the bounds are those of the upper word.
+    mantissa, exponent = math.frexp(x)  # mantissa in [0.5, 1)
+    mantissa, exponent = 2.0 * mantissa, exponent - 1
+    upper = struct.unpack("<Q", struct.pack("<d", mantissa))[0] >> 32
+    if upper >= 0x3FF6A09E:
+        mantissa, exponent = 0.5 * mantissa, exponent + 1
+    k += exponent
+    f = mantissa - 1.0
+    hfsq = 0.5 * f * f
+    s = f / (2.0 + f)
+    z = s * s
+    w = z * z
+    t1 = w * (_LG2 + w * (_LG4 + w * _LG6))
+    t2 = z * (_LG1 + w * (_LG3 + w * (_LG5 + w * _LG7)))
+    r = t2 + t1
+    dk = float(k)
+    return s * (hfsq + r) + dk * _LN2LO - hfsq + f + dk * _LN2HI

@@ -79,13 +79,10 @@ def resolve(request: dict[str, Any], earlier: dict[str, dict[str, Any]]) -> dict
     missing = [key for key, value in params.items() if value is None]
     if missing:
         raise SetError(f"{column_id}: parameter {missing[0]!r} is missing")
-    default_name = column_id if column.name is None else column.name.format(**params)
+    default_name = column_id if column.name is None else column.name.format(**params, length=length_text(params))
     scale = column.scale
-    if family == "ema":
-        suffix = params["span"] if "span" in params else f"{params['tau_ns']}ns"
-        default_name = f"{column_id}_{params['of']}_{suffix}"
-        if scale == "input":
-            scale = earlier[params["of"]]["scale"]
+    if scale == "input":
+        scale = earlier[params["of"]]["scale"]
     feature = {
         "name": request.get("alias", default_name),
         "family": family,
@@ -94,12 +91,18 @@ def resolve(request: dict[str, Any], earlier: dict[str, dict[str, Any]]) -> dict
         "dtype": column.dtype,
         "scale": scale,
         "unit": column.unit,
-        "warmup_min_events": column.warmup_min_events,
+        "warmup_min_events": column.warmup_min_events + params.get(column.warmup_count_param, 0),
         "warmup_min_ns": params.get(column.warmup_ns_param, 0),
         "source": "",
         "params": dict(sorted(params.items())),
     }
     return feature
+
+
+def length_text(params: dict[str, Any]) -> str:
+    """The part of a default name that says over how much: a number of steps, or a time with its unit."""
+    steps = params.get("span", params.get("count"))
+    return f"{params.get('tau_ns', params.get('window_ns'))}ns" if steps is None else str(steps)
 
 
 def canonical_text(feature_set: dict[str, Any]) -> str:

@@ -29,6 +29,20 @@ def test_names_are_unique():
     assert len(names) == len(set(names))
 
 
+def test_a_tolerance_is_1e_9_of_the_value_and_holds_for_valid_values_only():
+    case = next(case for name, case in ALL if name == "ccxt_hf_v1/golden_row")
+    packet = case["packets"][0]
+
+    def wrong(approx, **more):
+        expect = {**packet["expect"], "approx": {**packet["expect"]["approx"], **approx}, **more}
+        return cases.run({**case, "packets": [{**packet, "expect": expect}]})
+
+    assert wrong({}) == []
+    assert wrong({"microprice": "24999.917085427157"}) == []
+    assert wrong({"microprice": "24999.917112"})
+    assert wrong({"tfi_1s": "0.0"})
+
+
 def test_a_wrong_expectation_is_found():
     case = {**ALL[0][1], "packets": [dict(packet) for packet in ALL[0][1]["packets"]]}
     case["packets"][0] = {**case["packets"][0], "expect": {"frame": True, "flags": ["LOCKED_BOOK"], "values": {}}}

@@ -56,7 +56,7 @@ pub(super) fn word<'a>(feature: &'a Feature, key: &str) -> &'a str {
 }
 
 /// `f(num) / f(den)`.
-fn ratio(num: i128, den: i128) -> Option<Value> {
+pub(super) fn ratio(num: i128, den: i128) -> Option<Value> {
     (den != 0).then(|| Value::Float(num as f64 / den as f64))
 }
 
@@ -102,9 +102,24 @@ impl Scene<'_> {
             "microprice" => self.microprice(feature.column.id),
             "imbalance" => self.imbalance(feature),
             "depth" => self.depth(feature),
+            "shape" => self.shape(feature),
+            "weighted_depth" => self.weighted_depth(feature),
+            "order_flow_l3" => self.order_flow_l3(feature),
             "time" => self.time(feature.column.id),
             _ => None,
         }
+    }
+
+    /// A book of levels has no orders (`specs/features/order_flow_l3.md`).
+    fn order_flow_l3(&self, feature: &Feature) -> Option<Value> {
+        let guess = match (self.defect, feature.column.id) {
+            (Some(Defect::OrdersAreZero), _) => 0,
+            (Some(Defect::OrdersAreLevels), "best_bid_orders" | "best_ask_orders") => 1,
+            (Some(Defect::OrdersAreLots), "bid_add_count") => self.quote.bid_qty,
+            _ => return None,
+        };
+        let is_float = feature.column.dtype == feature_kernel::meta::Dtype::F64;
+        Some(if is_float { Value::Float(guess as f64) } else { Value::Int(guess) })
     }
 
     fn top(&self, column: &str) -> Option<Value> {
@@ -120,8 +135,13 @@ impl Scene<'_> {
     }
 
     /// `P`.
-    fn price_unit(&self) -> i128 {
+    pub(super) fn price_unit(&self) -> i128 {
         10_i128.pow(u32::from(self.instrument.price_scale))
+    }
+
+    /// `f(Q)`.
+    pub(super) fn qty_unit(&self) -> f64 {
+        10_i128.pow(u32::from(self.instrument.qty_scale)) as f64
     }
 
     fn mid_spread(&self, column: &str) -> Option<Value> {
@@ -152,16 +172,16 @@ impl Scene<'_> {
         }
     }
 
-    fn scaled_qty(&self, lots: i64) -> i128 {
+    pub(super) fn scaled_qty(&self, lots: i64) -> i128 {
         i128::from(lots) * i128::from(self.instrument.lot_scaled)
     }
 
-    fn scaled_price(&self, ticks: i64) -> i128 {
+    pub(super) fn scaled_price(&self, ticks: i64) -> i128 {
         i128::from(ticks) * i128::from(self.instrument.tick_scaled)
     }
 
     /// Sum of the first quantities of a side.
-    fn first_levels(&self, side: &[(i64, i64)], count: i64) -> i128 {
+    pub(super) fn first_levels(&self, side: &[(i64, i64)], count: i64) -> i128 {
         let count = usize::try_from(count).unwrap_or(0);
         side.iter().take(count).map(|(_, lots)| self.scaled_qty(*lots)).sum()
     }
@@ -209,7 +229,7 @@ impl Scene<'_> {
 
     /// Sum of the quantities of a side whose distance times `b + a` is in `low..=high`, or in
     /// `low..high` when the band is open. Levels are best first, so the distance only grows.
-    fn by_distance(&self, is_bid: bool, low: i128, high: i128, is_open: bool) -> i128 {
+    pub(super) fn by_distance(&self, is_bid: bool, low: i128, high: i128, is_open: bool) -> i128 {
         let sum = self.quote.bid + self.quote.ask;
         let side = if is_bid { &self.book.bids } else { &self.book.asks };
         let mut total = 0;
@@ -257,6 +277,7 @@ impl Scene<'_> {
                 let (bid, ask) = (self.band(true, feature), self.band(false, feature));
                 return ratio(bid - ask, bid + ask);
             }
+            "depth_band" => self.band(true, feature) + self.band(false, feature),
             _ => return None,
         };
         Some(Value::Int(value))

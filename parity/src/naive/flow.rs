@@ -23,7 +23,7 @@ impl Flow {
         self.raw = match self.anchors {
             _ if gap => None,
             None => Some(0),
-            Some(before) => Some(joined_bid(before, quote) - joined_ask(before, quote)),
+            Some(before) => Some(Self::between(before, quote)),
         };
         self.anchors = Some(quote);
         if let Some(raw) = self.raw {
@@ -34,6 +34,11 @@ impl Flow {
         while self.history.front().is_some_and(|(t_ns, _)| i128::from(*t_ns) < oldest) {
             self.history.pop_front();
         }
+    }
+
+    /// Flow between two quotes.
+    pub(super) fn between(before: Quote, after: Quote) -> i128 {
+        joined_bid(before, after) - joined_ask(before, after)
     }
 
     /// A packet without book content: nothing flowed.

@@ -6,6 +6,13 @@ use feature_kernel::{Feature, FeatureSet};
 use super::Defect;
 use super::columns::{Quote, Scene, Value, number, round_float, word};
 use super::flow::Flow;
+use super::impact::{Pairs, Surprise};
+use super::memory::Memory;
+use super::returns::Mids;
+use super::rolling::{self, Window};
+use super::shock::{self, Before};
+use super::toxicity::Toxic;
+use super::trades::Prints;
 
 /// What kind of step a packet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +45,23 @@ pub(super) struct Steps {
     stepped: Vec<bool>,
     counts: Vec<u64>,
     averages: Vec<Option<Average>>,
+    memories: Vec<Memory>,
+    windows: Vec<Window>,
+    toxics: Vec<Toxic>,
+    befores: Vec<Before>,
     flow: Flow,
+    pairs: Pairs,
+    surprises: Vec<Surprise>,
+    mids: Mids,
+    prints: Prints,
     first_ns: Option<i64>,
     gap_ns: Option<i64>,
     gap_waits: bool,
 }
 
-fn is_average(feature: &Feature) -> bool {
-    feature.family.slug == "ema"
+/// Whether it is computed from another column of the set.
+fn is_derived(feature: &Feature) -> bool {
+    feature.column.reads == Reads::Input
 }
 
 /// A word as the input of an average.
@@ -64,7 +80,8 @@ fn float_word(x: f64, is_one_off: bool) -> Option<u64> {
 
 impl Steps {
     /// The state at the start of an epoch.
-    pub(super) fn new(count: usize) -> Self {
+    pub(super) fn new(set: &FeatureSet) -> Self {
+        let count = set.len();
         Self {
             words: vec![0; count],
             changed: vec![false; count],
@@ -73,13 +90,18 @@ impl Steps {
             stepped: vec![false; count],
             counts: vec![0; count],
             averages: vec![None; count],
+            memories: set.features().iter().map(Memory::new).collect(),
+            windows: vec![Window::default(); count],
+            toxics: vec![Toxic::default(); count],
+            befores: vec![Before::default(); count],
+            surprises: vec![Surprise::default(); count],
             ..Self::default()
         }
     }
 
     /// Ends the epoch.
-    pub(super) fn clear(&mut self, defect: Option<Defect>) {
-        let fresh = Self::new(self.words.len());
+    pub(super) fn clear(&mut self, set: &FeatureSet, defect: Option<Defect>) {
+        let fresh = Self::new(set);
         let old = std::mem::replace(self, fresh);
         match defect {
             Some(Defect::SkippedReset) => self.averages = old.averages,
@@ -101,7 +123,10 @@ impl Steps {
         if moment.is_gap {
             self.gap_ns = Some(scene.now_ns);
         }
-        self.step_flow(set, scene, moment);
+        self.step_sources(set, scene, moment);
+        for (memory, feature) in self.memories.iter_mut().zip(set.features()) {
+            memory.step(feature, scene, moment);
+        }
         let before = (self.words.clone(), self.changed.clone());
         self.is_saturated = false;
         for (index, feature) in set.features().iter().enumerate() {
@@ -122,11 +147,19 @@ impl Steps {
         self.judge_ready(set, now_ns, defect);
     }
 
-    fn step_flow(&mut self, set: &FeatureSet, scene: &Scene<'_>, moment: Moment) {
+    /// What families remember of the market, however many columns look at it.
+    fn step_sources(&mut self, set: &FeatureSet, scene: &Scene<'_>, moment: Moment) {
+        let reach = set.features().iter().map(|f| number(f, "window_ns")).max().unwrap_or(0);
+        let quote = (!moment.is_frozen).then_some(scene.quote);
+        self.prints.step(scene, quote, moment.is_gap, reach);
         if !moment.is_book {
             self.flow.idle();
+            self.mids.idle();
         } else if !moment.is_frozen {
-            let reach = set.features().iter().map(|f| number(f, "window_ns")).max().unwrap_or(0);
+            let counts = set.features().iter().map(|f| number(f, "count"));
+            let longest = usize::try_from(counts.max().unwrap_or(0)).unwrap_or(0);
+            self.pairs.step(scene, moment.is_gap, reach);
+            self.mids.step(scene, moment.is_gap, (reach, longest));
             let is_gap = moment.is_gap && scene.defect != Some(Defect::GapFlows);
             self.flow.step(scene.quote, scene.now_ns, is_gap, reach);
         } else if scene.defect == Some(Defect::FrozenAnchors) {
@@ -143,28 +176,112 @@ impl Steps {
         moment: Moment,
     ) -> Option<Value> {
         let feature = &set.features()[index];
-        let is_clock = feature.reads == Reads::Clock;
-        if is_average(feature) {
+        let (steps, is_book) = match feature.reads {
+            Reads::Clock => (true, false),
+            Reads::Trades => (!scene.packet.trades.is_empty(), false),
+            _ => (moment.is_book && !moment.is_frozen, true),
+        };
+        self.stepped[index] = if is_derived(feature) {
             let input = set.index_of(word(feature, "of"))?;
-            self.stepped[index] = self.stepped[input] && self.valid[input];
-            if self.stepped[index] {
-                let x = as_float(self.words[input], set.features()[input].column.dtype);
-                self.average(index, feature, x, scene);
-            }
+            self.stepped[input] && self.valid[input]
         } else {
-            self.stepped[index] = is_clock || (moment.is_book && !moment.is_frozen);
+            steps
+        };
+        let crosses = scene.defect == Some(Defect::CountCrossesGap);
+        if moment.is_gap && scene.defect != Some(Defect::SignAcrossGap) {
+            self.befores[index] = Before::default();
         }
-        let counts = is_average(feature) || !moment.is_frozen;
-        self.counts[index] += u64::from(self.stepped[index] && counts);
-        let is_frozen = moment.is_frozen && scene.defect != Some(Defect::FrozenValid);
-        if is_frozen && !is_clock {
+        let is_count = ["count", "buckets", "trades"].iter().any(|key| number(feature, key) > 0);
+        if moment.is_gap && !crosses && is_count {
+            self.windows[index] = Window::default();
+            self.toxics[index] = Toxic::default();
+            self.surprises[index] = Surprise::default();
+            self.counts[index] = 0;
+        }
+        if is_derived(feature) && self.stepped[index] {
+            self.take_input(index, set, scene);
+        }
+        let taken = if feature.family.slug == "toxicity" {
+            self.toxics[index].step(feature, &self.prints.packet, scene.defect)
+        } else {
+            self.stepped[index].into()
+        };
+        self.stepped[index] = taken > 0;
+        self.counts[index] = self.counts[index].saturating_add(taken);
+        if is_book && moment.is_frozen && scene.defect != Some(Defect::FrozenValid) {
             return None;
         }
         match feature.family.slug {
             "ema" => self.averages[index].map(|average| rounded(feature, average.value, scene)),
             "ofi_l1" => self.flow_value(feature, scene),
-            _ => scene.value(feature),
+            "returns" => {
+                self.is_saturated |= self.mids.is_clamped(feature);
+                self.mids.value(feature, scene)
+            }
+            "impact" => self.impact_value(index, feature, scene),
+            "rolling" | "shock" => self.rolling_value(index, set, scene),
+            "toxicity" => self.toxics[index].value(feature, scene.defect),
+            "trades" => self.prints.value(feature, scene),
+            _ => self.memories[index].value(feature, scene),
         }
+    }
+
+    /// The step of a column over a column.
+    fn take_input(&mut self, index: usize, set: &FeatureSet, scene: &Scene<'_>) -> Option<()> {
+        let feature = &set.features()[index];
+        let input = set.index_of(word(feature, "of"))?;
+        let (word, dtype) = (self.words[input], set.features()[input].column.dtype);
+        match feature.family.slug {
+            "ema" => self.average(index, feature, as_float(word, dtype), scene),
+            "shock" => {
+                let x = as_float(word, dtype);
+                let entry = self.befores[index].entry(feature, x, scene.defect)?;
+                self.windows[index].push(scene.now_ns, entry);
+            }
+            _ => {
+                let (entry, is_clamped) = rolling::entry(word, dtype, scene.defect);
+                self.is_saturated |= is_clamped;
+                self.windows[index].push(scene.now_ns, entry);
+            }
+        }
+        Some(())
+    }
+
+    fn rolling_value(
+        &mut self,
+        index: usize,
+        set: &FeatureSet,
+        scene: &Scene<'_>,
+    ) -> Option<Value> {
+        let feature = &set.features()[index];
+        let input = set.index_of(word(feature, "of"))?;
+        let dtype = set.features()[input].column.dtype;
+        let rests = scene.defect == Some(Defect::RollingNeverIdles) && !self.stepped[index];
+        let now_ns = if rests { i64::MIN } else { scene.now_ns };
+        let entries = self.windows[index].inside(feature, now_ns, scene.defect);
+        if feature.family.slug == "shock" {
+            return shock::value(feature, &entries);
+        }
+        rolling::value(feature, &entries, dtype, scene.defect)
+    }
+
+    fn impact_value(
+        &mut self,
+        index: usize,
+        feature: &Feature,
+        scene: &Scene<'_>,
+    ) -> Option<Value> {
+        if feature.column.id != "impact_surprise_x1000" {
+            return self.pairs.value(feature, scene);
+        }
+        let surprise = &mut self.surprises[index];
+        if self.stepped[index] {
+            let levels = number(feature, "levels");
+            let depth = scene.first_levels(&scene.book.bids, levels)
+                + scene.first_levels(&scene.book.asks, levels);
+            surprise.step(feature, self.pairs.newest, depth, scene.defect);
+        }
+        Some(surprise.value())
     }
 
     fn flow_value(&self, feature: &Feature, scene: &Scene<'_>) -> Option<Value> {

@@ -40,7 +40,7 @@ def extract(
     inputs
         File, or files of one stream in order.
     format
-        ``"auto"`` recognises the content; ``"hftbacktest"``, ``"binance"`` and ``"events"`` insist.
+        ``"auto"`` recognises the content; a name (``"binance"``, ``"lobster"``, ...) insists.
     symbol
         Symbol to read; needed when the input holds several. With a sequence, the symbols are read in
         parallel and their rows follow each other.

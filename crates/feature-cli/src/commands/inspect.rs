@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use feature_extract::inspect;
+use feature_extract::{Inspection, inspect};
 use market_io::OpenOptions;
 
 use crate::args::Inspect;
@@ -64,6 +64,7 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<ExitCode> {
     if let [Some(bid), Some(ask)] = &found.final_quotes {
         rows.push(("quotes at the end", format!("{bid} / {ask}")));
     }
+    rows.extend(book_checks(&found));
     for (name, count) in &found.quality {
         rows.push(("quality", format!("{name} on {} frames", print::count(*count))));
     }
@@ -77,4 +78,19 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<ExitCode> {
         print::line(format_args!("{name:<18} {value}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the input itself says of its book.
+fn book_checks(found: &Inspection) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    if found.revealed_levels > 0 {
+        let revealed = print::count(found.revealed_levels);
+        rows.push(("from below", format!("{revealed} levels came into view")));
+    }
+    let [compared, different] = found.checksums;
+    if compared > 0 {
+        let (compared, different) = (print::count(compared), print::count(different));
+        rows.push(("checksums", format!("{compared} compared, {different} different")));
+    }
+    rows
 }

@@ -27,6 +27,7 @@ enum Column {
     Within { side: Side, position: Option<usize> },
     Band { side: Side, band: Band },
     BandImbalance { band: Band },
+    BandTotal { band: Band },
 }
 
 /// Positions of the two distances in `Bands`.
@@ -132,6 +133,13 @@ impl Family for Depth {
                     "Imbalance of a band; null when the band is empty on both sides.",
                 )
             },
+            column(
+                "depth_band",
+                "depth_band_{lo_bps}_{hi_bps}bps",
+                Reads::Band,
+                BAND,
+                "Quantity of both sides with lo_bps <= distance < hi_bps.",
+            ),
         ],
         params: &[
             ParamMeta {
@@ -176,7 +184,8 @@ impl Family for Depth {
                 4 | 5 => Column::Qty { side, level: f.int_param("level") },
                 6 | 7 => Column::Within { side, position: position("bps") },
                 8 | 9 => Column::Band { side, band: band() },
-                _ => Column::BandImbalance { band: band() },
+                10 => Column::BandImbalance { band: band() },
+                _ => Column::BandTotal { band: band() },
             }
         };
         Self { wanted: wanted.iter().map(|(slot, f)| (*slot, column(f))).collect(), bands }
@@ -213,6 +222,10 @@ impl Family for Depth {
                 Column::BandImbalance { band } => {
                     let (bids, asks) = (between(Side::Bid, band), between(Side::Ask, band));
                     slots.opt_f64(slot, ratio((bids - asks) * lot, (bids + asks) * lot));
+                }
+                Column::BandTotal { band } => {
+                    let total = between(Side::Bid, band) + between(Side::Ask, band);
+                    slots.i128(slot, total * lot);
                 }
             }
         }

@@ -6,8 +6,11 @@ use market_model::{BookView, StateError, StateReader, StateWriter};
 
 use super::l1_column;
 use crate::context::{Context, Units};
-use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
-use crate::numeric::{det_exp, round_to_i64};
+use crate::input::Input;
+use crate::meta::{
+    Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale, UNIT_OF_INPUT,
+};
+use crate::numeric::det_exp;
 use crate::registry::{Family, Wanted};
 use crate::set::Feature;
 use crate::slots::Slots;
@@ -22,19 +25,13 @@ pub struct Ema {
 struct Average {
     slot: usize,
     rounded: bool,
-    input: usize,
-    /// Position of the input in this family, when it is an average itself.
-    input_average: Option<usize>,
-    input_dtype: Dtype,
-    input_is_clock: bool,
+    input: Input,
     alpha: Alpha,
     weighted: bool,
     seed_zero: bool,
     /// `None` before the first input.
     state: Option<f64>,
     last_ns: i64,
-    /// Took a step in the last packet.
-    stepped: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +51,7 @@ const EMA: ColumnMeta = ColumnMeta {
     behaviour: Behaviour::Stateful,
     warmup_min_events: 2,
     params: &["of", "span", "tau_ns", "form", "seed"],
-    ..l1_column("", Dtype::F64, Scale::None, "as the input", "")
+    ..l1_column("", Dtype::F64, Scale::None, UNIT_OF_INPUT, "")
 };
 
 impl Family for Ema {
@@ -102,10 +99,7 @@ impl Family for Ema {
         let average = |slot: usize, f: &Feature| Average {
             slot,
             rounded: f.column_index == 1,
-            input: f.input.expect("Invariant: an average has an input"),
-            input_average: wanted.iter().position(|(slot, _)| Some(*slot) == f.input),
-            input_dtype: f.input_dtype,
-            input_is_clock: f.reads == Reads::Clock,
+            input: Input::of(f),
             alpha: match f.opt_param("tau_ns") {
                 Some(tau_ns) => Alpha::Tau { tau_ns },
                 None => Alpha::Fixed(span_alpha(f.wide_param("span"))),
@@ -114,40 +108,22 @@ impl Family for Ema {
             seed_zero: f.choice_param("seed") == "zero",
             state: None,
             last_ns: 0,
-            stepped: false,
         };
         Self { averages: wanted.iter().map(|(slot, f)| average(*slot, f)).collect() }
     }
 
     #[inline]
     fn fill<B: BookView>(&mut self, context: &Context<'_, B>, slots: &mut Slots<'_>) {
-        let is_packet = context.stamp.is_some();
         let mut decay = Decay::default();
-        let book_moves = is_packet && context.book_step && !context.frozen;
-        for index in 0..self.averages.len() {
-            // An average of an average steps when that one did; it stands before this one.
-            let (before, rest) = self.averages.split_at_mut(index);
-            let average = &mut rest[0];
-            let input_stepped = average.input_average.is_none_or(|input| before[input].stepped);
-            let input_stands = context.frozen && !average.input_is_clock;
-            let steps = if average.input_is_clock { is_packet } else { book_moves };
-            average.stepped = false;
-            if steps
-                && input_stepped
-                && let Some(word) = slots.written(average.input)
-            {
-                average.stepped = true;
-                slots.own_steps[average.slot] += 1;
-                let x = as_f64(word, average.input_dtype);
+        for average in &mut self.averages {
+            if let Some(word) = average.input.stepped(context, slots) {
+                slots.step(average.slot);
+                let x = average.input.float(word);
                 average.step(x, context.now_ns, &mut decay);
             }
-            if let (false, Some(value)) = (input_stands, average.state) {
+            if let (false, Some(value)) = (average.input.stands(context), average.state) {
                 if average.rounded {
-                    // Averages of integers stay within their range, up to rounding of the sum.
-                    match round_to_i64(value) {
-                        Some(rounded) => slots.i64(average.slot, rounded),
-                        None => slots.i128(average.slot, value.round_ties_even() as i128),
-                    }
+                    slots.rounded(average.slot, value);
                 } else {
                     slots.f64(average.slot, value);
                 }
@@ -219,13 +195,5 @@ impl Decay {
             *self = Self { dt_ns, tau_ns, alpha };
         }
         self.alpha
-    }
-}
-
-#[inline]
-fn as_f64(word: u64, dtype: Dtype) -> f64 {
-    match dtype {
-        Dtype::F64 => f64::from_bits(word),
-        Dtype::I64 | Dtype::U32 => word.cast_signed() as f64,
     }
 }

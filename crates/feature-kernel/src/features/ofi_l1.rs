@@ -11,28 +11,21 @@ use crate::context::{Context, Quotes, Units};
 use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Scale};
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
+use crate::window::{Span, Sum, Windows};
 
 /// Flow at the best quotes from packet to packet: this packet's, since the reset, and over windows.
 #[derive(Debug, Clone)]
 pub struct OfiL1 {
     raw_slots: Vec<usize>,
     cum_slots: Vec<usize>,
-    windows: Vec<Window>,
+    /// Slot and window of each sum.
+    sums: Vec<(usize, usize)>,
     previous: Option<Quotes>,
     /// This packet's flow; `None` when it is unknown.
     raw: Option<i128>,
     cum: i128,
-    /// Flows that some window still holds: event time and value, oldest first. Zero flows are left out.
-    flows: Flows,
-}
-
-#[derive(Debug, Clone)]
-struct Window {
-    slot: usize,
-    length_ns: i64,
-    /// Number of the oldest flow inside.
-    first: u64,
-    sum: i128,
+    /// Zero flows are left out.
+    flows: Windows<Sum>,
 }
 
 const OFI: ColumnMeta = ColumnMeta {
@@ -82,21 +75,14 @@ impl Family for OfiL1 {
             let mine = wanted.iter().filter(move |(_, f)| f.column_index == index);
             mine.map(|(slot, _)| *slot).collect()
         };
-        let windows = wanted.iter().filter(|(_, f)| f.column_index == 2).map(|(slot, f)| Window {
-            slot: *slot,
-            length_ns: f.wide_param("window_ns"),
-            first: 0,
-            sum: 0,
+        let mut flows = Windows::new();
+        let sums = wanted.iter().filter(|(_, f)| f.column_index == 2).map(|(slot, f)| {
+            let span = Span::Time { length_ns: f.wide_param("window_ns") };
+            (*slot, flows.open(span, Sum::default()))
         });
-        Self {
-            raw_slots: slots(0),
-            cum_slots: slots(1),
-            windows: windows.collect(),
-            previous: None,
-            raw: None,
-            cum: 0,
-            flows: Flows::default(),
-        }
+        let sums = sums.collect();
+        let (raw_slots, cum_slots) = (slots(0), slots(1));
+        Self { raw_slots, cum_slots, sums, previous: None, raw: None, cum: 0, flows }
     }
 
     #[inline]
@@ -113,9 +99,8 @@ impl Family for OfiL1 {
         }
         self.raw = Some(flow);
         self.cum += flow;
-        if flow != 0 && !self.windows.is_empty() {
+        if flow != 0 {
             self.flows.push(context.now_ns, flow);
-            self.windows.iter_mut().for_each(|window| window.sum += flow);
         }
     }
 
@@ -129,25 +114,15 @@ impl Family for OfiL1 {
         for &slot in &self.cum_slots {
             slots.i128(slot, self.cum);
         }
-        let mut oldest = self.flows.end();
-        for window in &mut self.windows {
-            while let Some((t_ns, flow)) = self.flows.get(window.first) {
-                if t_ns > context.now_ns - window.length_ns {
-                    break;
-                }
-                window.sum -= flow;
-                window.first += 1;
-            }
-            oldest = oldest.min(window.first);
-            slots.i128(window.slot, window.sum);
+        self.flows.evict(context.now_ns);
+        for &(slot, window) in &self.sums {
+            slots.i128(slot, self.flows.totals(window).0);
         }
-        self.flows.forget_before(oldest);
     }
 
     fn reset(&mut self) {
         (self.previous, self.raw, self.cum) = (None, None, 0);
         self.flows.clear();
-        self.windows.iter_mut().for_each(|window| (window.first, window.sum) = (0, 0));
     }
 
     fn save(&self, out: &mut StateWriter) {
@@ -157,15 +132,7 @@ impl Family for OfiL1 {
         out.u64(self.raw.is_some().into());
         out.i128(self.raw.unwrap_or_default());
         out.i128(self.cum);
-        // Numbers of flows are relative, so that the bytes do not tell how long the run was.
-        let start = self.flows.start;
-        out.u64(self.flows.end() - start);
-        for number in start..self.flows.end() {
-            let (t_ns, flow) = self.flows.get(number).unwrap_or_default();
-            out.i64(t_ns);
-            out.i128(flow);
-        }
-        self.windows.iter().for_each(|window| out.u64(window.first - start));
+        self.flows.save(out);
     }
 
     fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), StateError> {
@@ -182,26 +149,13 @@ impl Family for OfiL1 {
         let raw = from.i128()?;
         self.raw = some.then_some(raw);
         self.cum = from.i128()?;
-        let count = from.count("ofi_l1.flows", 24)?;
-        for _ in 0..count {
-            let (t_ns, flow) = (from.i64()?, from.i128()?);
-            self.flows.push(t_ns, flow);
-        }
-        for window in &mut self.windows {
-            window.first = from.u64()?;
-            if window.first > count as u64 {
-                return Err(from.invalid("ofi_l1.window", &window.first));
-            }
-            let inside = window.first..count as u64;
-            window.sum = inside.filter_map(|n| self.flows.get(n)).map(|(_, flow)| flow).sum();
-        }
-        Ok(())
+        self.flows.load(from)
     }
 }
 
 /// The bid contributes its new quantity when its price rose, loses its old one when it fell, and
 /// contributes the difference when it stood still; the ask mirrors it.
-fn flow(previous: &Quotes, now: &Quotes) -> i128 {
+pub(super) fn flow(previous: &Quotes, now: &Quotes) -> i128 {
     let side = |improved: Ordering, qty: i64, previous_qty: i64| match improved {
         Ordering::Greater => i128::from(qty),
         Ordering::Less => -i128::from(previous_qty),
@@ -210,39 +164,4 @@ fn flow(previous: &Quotes, now: &Quotes) -> i128 {
     // A higher bid improves the bid side, a lower ask improves the ask side.
     side(now.bid.cmp(&previous.bid), now.bid_qty, previous.bid_qty)
         - side(previous.ask.cmp(&now.ask), now.ask_qty, previous.ask_qty)
-}
-
-/// A queue of flows with running numbers; grows to the busiest window and stays there.
-#[derive(Debug, Clone, Default)]
-struct Flows {
-    ring: std::collections::VecDeque<(i64, i128)>,
-    /// Number of the first flow in the ring.
-    start: u64,
-}
-
-impl Flows {
-    /// Empties the queue and keeps its buffer.
-    fn clear(&mut self) {
-        self.ring.clear();
-        self.start = 0;
-    }
-
-    fn push(&mut self, t_ns: i64, flow: i128) {
-        self.ring.push_back((t_ns, flow));
-    }
-
-    fn end(&self) -> u64 {
-        self.start + self.ring.len() as u64
-    }
-
-    fn get(&self, number: u64) -> Option<(i64, i128)> {
-        self.ring.get(usize::try_from(number.checked_sub(self.start)?).ok()?).copied()
-    }
-
-    fn forget_before(&mut self, number: u64) {
-        while self.start < number {
-            self.ring.pop_front();
-            self.start += 1;
-        }
-    }
 }

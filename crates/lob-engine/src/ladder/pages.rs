@@ -220,6 +220,29 @@ impl Pages {
         sum
     }
 
+    /// Visits the levels with `low <= key <= high`, highest key first.
+    pub(super) fn for_each_between(&self, low: i64, high: i64, mut visit: impl FnMut(i64, i64)) {
+        let last = self.first + self.pages.len() as i64 - 1;
+        if (high >> PAGE_BITS) < self.first || self.pages.is_empty() {
+            return;
+        }
+        let mut open = highest_at_or_below(&self.open, self.index((high >> PAGE_BITS).min(last)));
+        while let Some(index) = open {
+            let base = (self.first + index as i64) << PAGE_BITS;
+            if base + PAGE_LEVELS as i64 <= low {
+                return;
+            }
+            let page = &self.pages[index];
+            let top = usize::try_from(high - base).unwrap_or(0).min(PAGE_LEVELS - 1);
+            let mut cell = page.at_or_below(top);
+            while let Some(found) = cell.filter(|cell| base + *cell as i64 >= low) {
+                visit(base + found as i64, page.qty_lots[found]);
+                cell = found.checked_sub(1).and_then(|below| page.at_or_below(below));
+            }
+            open = index.checked_sub(1).and_then(|below| highest_at_or_below(&self.open, below));
+        }
+    }
+
     /// Number of levels.
     pub(super) fn count(&self) -> usize {
         let words = self.each_open().flat_map(|(_, page)| page.occupied);

@@ -11,26 +11,15 @@ pub(crate) mod sync;
 
 use market_model::{Aggressor, BookOp, Instrument, Packet, PacketKind, Trade, check_ns};
 
-use self::levels::Grid;
-use self::message::{Depth, LineFault, Message, Snapshot, TradeText, read, split_local_ns};
+use self::message::{Depth, Message, Snapshot, TradeText, read, split_local_ns};
 use self::sync::{Chain, Ids, Sync, Verdict};
-use crate::bytes::{Line, Lines};
-use crate::error::{Error, Fault, Location, excerpt};
-use crate::source::{OpenOptions, Source, SourceStats};
+use super::grid::Grid;
+use super::line_feed::{LineDecoder, LineFeed, Refusal};
+use crate::bytes::Lines;
+use crate::error::{Error, FieldFault, excerpt};
+use crate::source::{OpenOptions, Source, SourceStats, UntilEnd};
 
 const NS_PER_MS: i64 = 1_000_000;
-
-impl LineFault {
-    fn at(self, location: Location, symbol: &str) -> Fault {
-        Fault {
-            location,
-            symbol: excerpt(symbol.as_bytes()),
-            field: self.field.into(),
-            expected: self.expected.into(),
-            found: self.found,
-        }
-    }
-}
 
 /// Whether the first bytes of a file are the beginning of a recorded line.
 pub(super) fn looks_like(head: &[u8]) -> bool {
@@ -39,52 +28,19 @@ pub(super) fn looks_like(head: &[u8]) -> bool {
     digits > 0 && head[digits..].starts_with(b" {")
 }
 
-pub(super) fn open(options: &OpenOptions) -> Result<BinanceSource, Error> {
-    if let Some(path) = &options.initial_snapshot {
-        return Err(Error::Option {
-            option: "initial_snapshot",
-            expected: "nothing: a Binance recording holds its own snapshot",
-            found: excerpt(path.as_os_str().as_encoded_bytes()),
-        });
-    }
+pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     let found = survey::survey(options)?;
-    Ok(BinanceSource {
-        lines: Lines::open(&options.inputs)?,
-        stats: SourceStats::default(),
-        decoder: Decoder {
-            grid: Grid::new(&found.instrument, options.strict_scale),
-            sync: Sync::new(found.chain),
-            chain: found.chain,
-            instrument: found.instrument,
-            is_filtered: options.symbol.is_some(),
-            is_mixed: found.is_mixed,
-            has_single_trades: found.has_single_trades,
-            last_event_ns: 0,
-        },
-        ended: false,
-    })
-}
-
-/// Packets of a recorded stream.
-pub(super) struct BinanceSource {
-    lines: Lines,
-    stats: SourceStats,
-    decoder: Decoder,
-    ended: bool,
-}
-
-/// Why a line gives no packet.
-enum Refusal {
-    /// The line is refused.
-    Line(LineFault),
-    /// A second symbol came up and none was chosen.
-    SecondSymbol(String),
-}
-
-impl From<LineFault> for Refusal {
-    fn from(fault: LineFault) -> Self {
-        Self::Line(fault)
-    }
+    let decoder = Decoder {
+        grid: Grid::new(&found.instrument, options.strict_scale),
+        sync: Sync::new(found.chain),
+        chain: found.chain,
+        instrument: found.instrument,
+        is_filtered: options.symbol.is_some(),
+        is_mixed: found.is_mixed,
+        has_single_trades: found.has_single_trades,
+        last_event_ns: 0,
+    };
+    Ok(Box::new(UntilEnd::new(LineFeed::new(Lines::open(&options.inputs)?, decoder))))
 }
 
 /// Turns messages into packets.
@@ -100,8 +56,11 @@ struct Decoder {
     last_event_ns: i64,
 }
 
-impl Decoder {
-    /// Reads one line; `true` when the packet is to be handed out.
+impl LineDecoder for Decoder {
+    fn instrument(&self) -> &Instrument {
+        &self.instrument
+    }
+
     fn line(
         &mut self,
         line: &[u8],
@@ -133,12 +92,29 @@ impl Decoder {
         }
     }
 
+    fn lose_book(&mut self) {
+        self.sync.lose_book();
+    }
+
+    fn end(&self, lines: &Lines, stats: &SourceStats) -> Result<(), Error> {
+        if stats.snapshots > 0 {
+            return Ok(());
+        }
+        Err(Error::NoSnapshot {
+            path: lines.path().into(),
+            symbol: excerpt(self.instrument.symbol.as_bytes()),
+            diffs: stats.depth_updates,
+        })
+    }
+}
+
+impl Decoder {
     fn depth(
         &mut self,
         depth: &Depth<'_>,
         packet: &mut Packet,
         stats: &mut SourceStats,
-    ) -> Result<bool, LineFault> {
+    ) -> Result<bool, FieldFault> {
         stats.depth_updates += 1;
         let ids = self.ids(depth)?;
         packet.ts_event_ns = ids.ts_event_ns;
@@ -161,7 +137,7 @@ impl Decoder {
         Ok(true)
     }
 
-    fn ids(&self, depth: &Depth<'_>) -> Result<Ids, LineFault> {
+    fn ids(&self, depth: &Depth<'_>) -> Result<Ids, FieldFault> {
         let ts_event_ns = match depth.transaction_ms {
             Some(ms) => event_ns("T", ms)?,
             None => event_ns("E", depth.event_ms)?,
@@ -169,7 +145,7 @@ impl Decoder {
         let (first, last) = (depth.first_id, depth.last_id);
         if first == 0 || first > last {
             let found = format!("{first} with `u` {last}");
-            return Err(LineFault { field: "U", expected: "1 to `u`", found });
+            return Err(FieldFault { field: "U", expected: "1 to `u`", found });
         }
         let prev = match (self.chain, depth.prev_id) {
             (Chain::Spot, None) => 0,
@@ -180,7 +156,7 @@ impl Decoder {
                     Chain::Futures => "the last id of the update before",
                 };
                 let found = found.map_or_else(|| "nothing".into(), |id| id.to_string());
-                return Err(LineFault { field: "pu", expected, found });
+                return Err(FieldFault { field: "pu", expected, found });
             }
         };
         Ok(Ids { first, last, prev, ts_event_ns })
@@ -191,7 +167,7 @@ impl Decoder {
         trade: &TradeText<'_>,
         packet: &mut Packet,
         stats: &mut SourceStats,
-    ) -> Result<bool, LineFault> {
+    ) -> Result<bool, FieldFault> {
         if trade.is_aggregate && self.has_single_trades {
             stats.ignore(b"aggTrade beside trade");
             return Ok(false);
@@ -225,14 +201,14 @@ impl Decoder {
         snapshot: &Snapshot<'_>,
         packet: &mut Packet,
         stats: &mut SourceStats,
-    ) -> Result<bool, LineFault> {
+    ) -> Result<bool, FieldFault> {
         if snapshot.symbol.is_none() && self.is_mixed {
             stats.ignore(b"snapshot without a symbol among several symbols");
             return Ok(false);
         }
         if snapshot.last_update_id == 0 {
             let expected = "an update id above 0";
-            return Err(LineFault { field: "lastUpdateId", expected, found: "0".into() });
+            return Err(FieldFault { field: "lastUpdateId", expected, found: "0".into() });
         }
         packet.kind = PacketKind::Snapshot;
         packet.ts_event_ns = match snapshot.event_ms {
@@ -249,7 +225,6 @@ impl Decoder {
             return Ok(false);
         };
         packet.seq = last;
-        stats.snapshots += 1;
         Ok(true)
     }
 }
@@ -258,98 +233,22 @@ fn is_zero(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|c| c == b'0' || c == b'.')
 }
 
-fn event_ns(field: &'static str, ms: u64) -> Result<i64, LineFault> {
+fn event_ns(field: &'static str, ms: u64) -> Result<i64, FieldFault> {
     let ns = i64::try_from(ms).ok().and_then(|ms| ms.checked_mul(NS_PER_MS));
     if ns.is_some_and(|ns| check_ns(ns).is_ok()) {
         return Ok(ns.unwrap_or_default());
     }
     let expected = "a time in ms between 2000 and 2100";
-    Err(LineFault { field, expected, found: ms.to_string() })
+    Err(FieldFault { field, expected, found: ms.to_string() })
 }
 
-fn checked_ns(field: &'static str, ns: Option<i64>) -> Result<i64, LineFault> {
+fn checked_ns(field: &'static str, ns: Option<i64>) -> Result<i64, FieldFault> {
     let ns = ns.unwrap_or_default();
-    check_ns(ns).map_err(|wrong| LineFault {
+    check_ns(ns).map_err(|wrong| FieldFault {
         field,
         expected: "a time in ns",
         found: wrong.to_string(),
     })
-}
-
-impl BinanceSource {
-    fn advance(&mut self, packet: &mut Packet) -> Result<bool, Error> {
-        let Self { lines, stats, decoder, .. } = self;
-        while let Some(line) = lines.next_line()? {
-            stats.records += 1;
-            packet.clear();
-            let result = match line {
-                Line::Text(range) => decoder.line(lines.text(range), packet, stats),
-                Line::TooLong => Err(Refusal::Line(LineFault {
-                    field: "line",
-                    expected: "at most 4194304 bytes",
-                    found: "more".into(),
-                })),
-            };
-            match result {
-                Ok(false) => continue,
-                Ok(true) => {}
-                Err(Refusal::SecondSymbol(second)) => {
-                    let first = excerpt(decoder.instrument.symbol.as_bytes());
-                    return Err(Error::SeveralSymbols {
-                        location: lines.location(),
-                        first,
-                        second,
-                    });
-                }
-                Err(Refusal::Line(fault)) => {
-                    decoder.sync.lose_book();
-                    stats.reject(fault.at(lines.location(), &decoder.instrument.symbol));
-                    let (ts_event_ns, ts_recv_ns) = (packet.ts_event_ns, packet.ts_recv_ns);
-                    packet.clear();
-                    (packet.ts_event_ns, packet.ts_recv_ns) = (ts_event_ns, ts_recv_ns);
-                    packet.kind = PacketKind::Rejected;
-                }
-            }
-            packet.symbol_id = decoder.instrument.symbol_id;
-            stats.packets += 1;
-            return Ok(true);
-        }
-        if stats.snapshots == 0 {
-            return Err(Error::NoSnapshot {
-                path: lines.path().into(),
-                symbol: excerpt(decoder.instrument.symbol.as_bytes()),
-                diffs: stats.depth_updates,
-            });
-        }
-        Ok(false)
-    }
-}
-
-impl Source for BinanceSource {
-    fn instrument(&self) -> &Instrument {
-        &self.decoder.instrument
-    }
-
-    fn next_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
-        packet.clear();
-        if self.ended {
-            return Ok(false);
-        }
-        let more = self.advance(packet);
-        if !matches!(more, Ok(true)) {
-            self.ended = true;
-            packet.clear();
-        }
-        more
-    }
-
-    fn stats(&self) -> &SourceStats {
-        &self.stats
-    }
-
-    fn progress(&self) -> (u64, u64) {
-        self.lines.progress()
-    }
 }
 
 #[cfg(test)]
@@ -358,6 +257,7 @@ mod tests {
 
     use super::message::{parse, scan};
     use super::*;
+    use crate::bytes::Line;
 
     /// The keys of every object in another order, with spaces.
     fn shuffled(json: &str) -> String {

@@ -15,10 +15,15 @@ pub use self::rows::{RowDecoder, RowFault, Stop};
 
 use self::grid::sizes;
 use self::rows::MAX_INITIAL_LEVELS;
-use super::npy::{Row, Rows};
+use super::npy::{self, Row, Rows};
 use crate::bytes::total_bytes;
-use crate::error::{Error, Fault, Location, Position};
-use crate::source::{OpenOptions, Source, SourceStats};
+use crate::error::{Error, Fault, FieldFault, Location, Position};
+use crate::source::{Feed, OpenOptions, Source, SourceStats, UntilEnd};
+
+/// Whether the first bytes of a file are those of a zip archive or of an array.
+pub(super) fn looks_like(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") || npy::is_npy(head)
+}
 
 /// Rows in order, a stretch at a time.
 trait Stretches: Send {
@@ -101,7 +106,7 @@ where
         })?;
         source.state = State::Initial(Box::new(book));
     }
-    Ok(Box::new(source))
+    Ok(Box::new(UntilEnd::new(source)))
 }
 
 /// The rows of all files in order.
@@ -170,7 +175,6 @@ struct RowSource<R> {
     reader: R,
     decoder: RowDecoder,
     state: State,
-    ended: bool,
 }
 
 pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
@@ -200,13 +204,13 @@ pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     if let Some(path) = &options.initial_snapshot {
         source.state = State::Initial(Box::new(source.read_initial(path)?));
     }
-    Ok(Box::new(source))
+    Ok(Box::new(UntilEnd::new(source)))
 }
 
 impl<R: Stretches> RowSource<R> {
     fn new(instrument: Instrument, reader: R) -> Self {
         let decoder = RowDecoder::new(&instrument);
-        Self { instrument, reader, decoder, state: State::Rows, ended: false }
+        Self { instrument, reader, decoder, state: State::Rows }
     }
 
     /// The book of an end-of-day file: rows of kind 4 without times.
@@ -224,13 +228,8 @@ impl<R: Stretches> RowSource<R> {
     }
 
     fn located(&self, fault: RowFault, location: Location) -> Fault {
-        Fault {
-            location,
-            symbol: self.instrument.symbol.clone(),
-            field: fault.field.into(),
-            expected: fault.expected.into(),
-            found: fault.found,
-        }
+        let RowFault { field, expected, found } = fault;
+        FieldFault { field, expected, found }.at(location, &self.instrument.symbol)
     }
 
     /// Reads the rows of the next packet that has content or is refused.
@@ -254,48 +253,34 @@ impl<R: Stretches> RowSource<R> {
     }
 }
 
-impl<R: Stretches> Source for RowSource<R> {
+impl<R: Stretches> Feed for RowSource<R> {
     fn instrument(&self) -> &Instrument {
         &self.instrument
     }
 
-    fn next_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
-        packet.clear();
-        if self.ended {
-            return Ok(false);
-        }
+    fn advance(&mut self, packet: &mut Packet) -> Result<bool, Error> {
         let more = match std::mem::replace(&mut self.state, State::Rows) {
             State::Initial(initial) => {
                 let mut first = Box::<Packet>::default();
-                let more = self.read_packet(&mut first);
+                let more = self.read_packet(&mut first)?;
                 *packet = *initial;
-                more.map(|more| {
-                    (packet.ts_event_ns, packet.ts_recv_ns) = (first.ts_event_ns, first.ts_recv_ns);
-                    if more {
-                        self.state = State::First(first);
-                    }
-                    true
-                })
+                (packet.ts_event_ns, packet.ts_recv_ns) = (first.ts_event_ns, first.ts_recv_ns);
+                if more {
+                    self.state = State::First(first);
+                }
+                true
             }
             State::First(first) => {
                 *packet = *first;
-                Ok(true)
+                true
             }
-            State::Rows => self.read_packet(packet),
+            State::Rows => self.read_packet(packet)?,
         };
-        match more {
-            Ok(true) => {
-                self.decoder.stats.packets += 1;
-                self.decoder.stats.depth_updates += u64::from(packet.touches_book());
-                self.decoder.stats.snapshots += u64::from(packet.kind == PacketKind::Snapshot);
-            }
-            Ok(false) => self.ended = true,
-            Err(_) => {
-                self.ended = true;
-                packet.clear();
-            }
+        if more {
+            self.decoder.stats.count(packet);
+            self.decoder.stats.depth_updates += u64::from(packet.touches_book());
         }
-        more
+        Ok(more)
     }
 
     fn stats(&self) -> &SourceStats {

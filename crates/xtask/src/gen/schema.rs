@@ -6,9 +6,6 @@ use serde_json::{Map, Value, json};
 
 use crate::meta::{columns, params};
 
-/// Parameters of which an average takes exactly one.
-const ONE_OF: [&str; 2] = ["span", "tau_ns"];
-
 pub(super) fn render() -> Result<String> {
     let entries: Vec<Value> = columns().map(|(family, column)| entry(family, column)).collect();
     super::json_text(&json!({
@@ -39,7 +36,7 @@ fn entry(family: &FamilyMeta, column: &ColumnMeta) -> Value {
         properties.insert(param.key.into(), param_schema(param));
         let has_default =
             matches!(param.kind, ParamKind::Int { default: Some(_), .. } | ParamKind::Choice(_));
-        if ONE_OF.contains(&param.key) {
+        if column.alternative(param.key).is_some() {
             alternatives.push(json!({ "required": [param.key] }));
         } else if !has_default {
             required.push(param.key);

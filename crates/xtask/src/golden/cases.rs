@@ -16,12 +16,37 @@ const VALUES: &[(&str, &[i64])] = &[
     ("lo_bps", &[0, 2]),
     ("hi_bps", &[5, 40]),
     ("window_ns", &[50 * MS, 1_000 * MS]),
+    ("near_bps", &[2]),
+    ("far_bps", &[10, 100]),
+    ("halflife_bps", &[1, 5]),
+    ("cutoff_halflives", &[1, 40]),
+    ("k", &[100, 5_000]),
+    ("tight_ppm", &[40, 80]),
+    ("depth_bps", &[4, 100]),
+    ("silent_steps", &[1, 128]),
+    ("halflife_ns", &[200 * MS]),
+    ("count", &[3, 40]),
+    ("bucket_scaled", &[7, 3_000]),
+    ("buckets", &[1, 20]),
+    ("trades", &[2, 50]),
+    ("threshold_ppm", &[0, 300_000]),
 ];
 
-/// Weights of averages: by steps, or by time.
-const WEIGHTS: [(&str, i64); 3] = [("span", 1), ("span", 8), ("tau_ns", 700 * MS)];
+/// Values of parameters of which a column over columns takes one: by steps, or by time.
+const LENGTHS: [(&str, i64); 7] = [
+    ("span", 1),
+    ("span", 8),
+    ("tau_ns", 700 * MS),
+    ("count", 1),
+    ("count", 9),
+    ("window_ns", 150 * MS),
+    ("window_ns", 1_000 * MS),
+];
 
-/// A set with every column and several parameters; averages run over every parameterless column.
+/// What columns over columns are played on: each kind of number and each way to step.
+const INPUTS: &[&str] = &["mid_price_x2", "spread_bps", "ofi_l1_raw", "hour_utc", "signed_flow"];
+
+/// A set with every column and several parameters.
 pub(super) fn set() -> Result<FeatureSet> {
     let mut specs = Vec::new();
     for (family, column) in columns().filter(|(_, column)| !takes_column(column)) {
@@ -31,13 +56,13 @@ pub(super) fn set() -> Result<FeatureSet> {
     }
     let inputs: Vec<(String, bool)> = specs
         .iter()
-        .filter(|spec| spec.params.is_empty())
+        .filter(|spec| INPUTS.contains(&spec.column.as_str()))
         .filter_map(|spec| Some((spec.alias.clone()?, is_float(spec))))
         .collect();
     for (family, column) in columns().filter(|(_, column)| takes_column(column)) {
-        let rounded = column.dtype.name() == "i64";
-        for (name, _) in inputs.iter().filter(|(_, float)| !(rounded && *float)) {
-            for given in averages(family, column, name) {
+        let integer = column.dtype.name() == "i64" && column.has_unit_of_input();
+        for (name, _) in inputs.iter().filter(|(_, float)| !(integer && *float)) {
+            for given in over(family, column, name) {
                 push(&mut specs, family.slug, column.id, given);
             }
         }
@@ -49,7 +74,13 @@ type Params = Vec<(String, ParamValue)>;
 
 fn push(specs: &mut Vec<FeatureSpec>, family: &str, column: &str, params: Params) {
     let alias = Some(format!("c{}", specs.len()));
-    specs.push(FeatureSpec { family: family.into(), column: column.into(), params, alias });
+    let spec = FeatureSpec { family: family.into(), column: column.into(), params, alias };
+    let stands_alone = !spec.params.iter().any(|(key, _)| key == "of");
+    // A level beyond the levels, say, is no case.
+    let is_legal = |spec: &FeatureSpec| FeatureSet::new("one", core::slice::from_ref(spec)).is_ok();
+    if !stands_alone || is_legal(&spec) {
+        specs.push(spec);
+    }
 }
 
 fn takes_column(column: &ColumnMeta) -> bool {
@@ -64,17 +95,7 @@ fn is_float(spec: &FeatureSpec) -> bool {
 fn combinations(family: &FamilyMeta, column: &ColumnMeta) -> Vec<Params> {
     let mut found: Vec<Params> = vec![Vec::new()];
     for param in params(family, column) {
-        let values = values(param);
-        found = found
-            .into_iter()
-            .flat_map(|before| {
-                values.iter().map(move |value| {
-                    let mut with = before.clone();
-                    with.push((param.key.to_owned(), value.clone()));
-                    with
-                })
-            })
-            .collect();
+        found = with_each(&found, param.key, &values(param));
     }
     found
 }
@@ -94,27 +115,31 @@ fn values(param: &ParamMeta) -> Vec<ParamValue> {
     }
 }
 
-/// An average of one input with every weight and every choice.
-fn averages(family: &FamilyMeta, column: &ColumnMeta, of: &str) -> Vec<Params> {
-    let text = |key: &str, word: &str| (key.to_owned(), ParamValue::Text(word.to_owned()));
-    let mut found: Vec<Params> = WEIGHTS
-        .iter()
-        .map(|(key, value)| vec![text("of", of), ((*key).to_owned(), ParamValue::Int(*value))])
+/// A column over one input, with every length and every value of its other parameters.
+fn over(family: &FamilyMeta, column: &ColumnMeta, of: &str) -> Vec<Params> {
+    let input = ("of".to_owned(), ParamValue::Text(of.to_owned()));
+    let lengths = LENGTHS.iter().filter(|(key, _)| column.params.contains(key));
+    let mut found: Vec<Params> = lengths
+        .map(|(key, value)| vec![input.clone(), ((*key).to_owned(), ParamValue::Int(*value))])
         .collect();
-    for param in params(family, column) {
-        let ParamKind::Choice(words) = param.kind else { continue };
-        found = found
-            .into_iter()
-            .flat_map(|before| {
-                words.iter().map(move |word| {
-                    let mut with = before.clone();
-                    with.push(text(param.key, word));
-                    with
-                })
-            })
-            .collect();
+    let is_length = |param: &&ParamMeta| LENGTHS.iter().any(|(key, _)| *key == param.key);
+    for param in params(family, column).filter(|param| !is_length(param)) {
+        let values = values(param);
+        if !values.is_empty() {
+            found = with_each(&found, param.key, &values);
+        }
     }
     found
+}
+
+/// Every list of parameters with every value of one more.
+fn with_each(found: &[Params], key: &str, values: &[ParamValue]) -> Vec<Params> {
+    let with = |before: &Params, value: &ParamValue| {
+        let mut with = before.clone();
+        with.push((key.to_owned(), value.clone()));
+        with
+    };
+    found.iter().flat_map(|before| values.iter().map(move |value| with(before, value))).collect()
 }
 
 /// What the bits of a feature depend on besides the tapes and its own revision.

@@ -124,7 +124,10 @@ mod tests {
         let registry = copy.read(&format!("{KERNEL}/registry.rs"));
         let place = |text: &str| registry.find(text).unwrap();
         assert!(place("Probe = crate::features::probe::Probe,") < place("Ema = ema::Ema,"));
-        assert!(copy.read(&format!("{KERNEL}/features.rs")).contains("ofi_l1;\npub mod probe;\n"));
+        assert!(
+            copy.read(&format!("{KERNEL}/features.rs"))
+                .contains("order_flow_l3;\npub mod probe;\n")
+        );
         assert!(copy.read("parity/src/external.rs").contains("families/probe.py\",\n"));
         let reference = copy.read(&format!("{REFERENCE}/probe.py"));
         assert!(reference.contains("REV = {\"probe_a\": 1, \"probe_b\": 1}"), "{reference}");

@@ -24,7 +24,7 @@ pub(crate) fn lay_out(root: &Path, slug: &str) -> Result<bool> {
     changes.write(root)?;
     println!(
         "\nnext: specs/inputs/{slug}.md, a sample in crates/market-io/tests/{slug}/, the decoder, \
-         `detect`; then\n  cargo xtask gen"
+         `looks_like`; then\n  cargo xtask gen"
     );
     Ok(true)
 }
@@ -37,12 +37,9 @@ fn list(changes: &mut Changes, root: &Path, slug: &str) -> Result<()> {
     insert("\nconst SNIFF_BYTES", format!("mod {slug};\n"))?;
     insert("    /// The packet log", format!("    /// One line.\n    {name},\n"))?;
     insert("            Self::Events =>", format!("            Self::{name} => \"{slug}\",\n"))?;
-    insert("Self::Events]", format!("Self::{name}, "))?;
     insert(", events\"", format!(", {slug}"))?;
-    insert(
-        "        Format::Hftbacktest => Ok",
-        format!("        Format::{name} => {slug}::open(options),\n"),
-    )
+    let entry = format!("    (Format::{name}, {slug}::looks_like, {slug}::open),\n");
+    insert("    (Format::Events,", entry)
 }
 
 #[cfg(test)]
@@ -59,9 +56,8 @@ mod tests {
             "mod probe_feed;\n",
             "    ProbeFeed,\n",
             "Self::ProbeFeed => \"probe_feed\",",
-            "Self::ProbeFeed, Self::Events]",
             "probe_feed, events\"",
-            "Format::ProbeFeed => probe_feed::open(options),",
+            "(Format::ProbeFeed, probe_feed::looks_like, probe_feed::open),",
         ] {
             assert!(list.contains(line), "{line}");
         }

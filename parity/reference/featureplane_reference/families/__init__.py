@@ -1,6 +1,29 @@
 """The feature families: one module each."""
 
-from . import depth, ema, imbalance, microprice, mid_spread, ofi_l1, time_of_day, top
+from . import (
+    depth,
+    ema,
+    imbalance,
+    impact,
+    microprice,
+    mid_spread,
+    momentum,
+    ofi_flow,
+    ofi_l1,
+    ofi_ml,
+    ofi_norm,
+    order_flow_l3,
+    regime,
+    returns,
+    rolling,
+    shape,
+    shock,
+    time_of_day,
+    top,
+    toxicity,
+    trades,
+    weighted_depth,
+)
 
 FAMILIES = {
     "top": top,
@@ -8,7 +31,21 @@ FAMILIES = {
     "microprice": microprice,
     "imbalance": imbalance,
     "depth": depth,
+    "impact": impact,
     "ofi_l1": ofi_l1,
+    "ofi_ml": ofi_ml,
+    "ofi_norm": ofi_norm,
+    "shape": shape,
+    "weighted_depth": weighted_depth,
+    "regime": regime,
+    "momentum": momentum,
+    "ofi_flow": ofi_flow,
+    "order_flow_l3": order_flow_l3,
     "ema": ema,
+    "returns": returns,
+    "rolling": rolling,
+    "shock": shock,
     "time": time_of_day,
+    "toxicity": toxicity,
+    "trades": trades,
 }

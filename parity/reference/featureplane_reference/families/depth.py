@@ -17,6 +17,7 @@ REV = {
     "bid_depth_band": 1,
     "ask_depth_band": 1,
     "band_imbalance": 1,
+    "depth_band": 1,
 }
 
 # A bid at p has distance d with d*S = (S - 2*p)*10000, where S = b + a; an ask (2*p - S)*10000.
@@ -149,6 +150,14 @@ class BandImbalance(Feature):
         return ratio(bid - ask, bid + ask)
 
 
+class DepthBand(Feature):
+    """Quantity of both sides in the band ``[lo_bps, hi_bps)``."""
+
+    def compute(self, view: View) -> int:
+        lo_bps, hi_bps = self.params["lo_bps"], self.params["hi_bps"]
+        return bid_band(view, lo_bps, hi_bps) + ask_band(view, lo_bps, hi_bps)
+
+
 _BAND = {"lo_bps": None, "hi_bps": None}
 
 COLUMNS = {
@@ -173,4 +182,5 @@ COLUMNS = {
     "band_imbalance": Column(
         BandImbalance, "f64", "none", "ratio", params=_BAND, name="band_imbalance_{lo_bps}_{hi_bps}bps"
     ),
+    "depth_band": Column(DepthBand, "i64", "qty", "quantity", params=_BAND, name="depth_band_{lo_bps}_{hi_bps}bps"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..numeric import clamp_i64, det_exp, round_half_even
-from .base import Column, Feature, View
+from .base import Column, Derived, Feature, View
 
 REV = {"ema": 1, "ema_rounded": 1}
 
@@ -15,12 +15,10 @@ def span_alpha(span: int) -> float:
     return 2.0 / float(span + 1)
 
 
-class Ema(Feature):
+class Ema(Derived):
     """The average of the feature ``of``."""
 
     def __init__(self, params: dict[str, Any], inputs: dict[str, Feature]) -> None:
-        self.source = inputs[params["of"]]
-        self.reads = self.source.reads
         self.span = params.get("span")
         self.tau_ns = params.get("tau_ns")
         if (self.span is None) == (self.tau_ns is None):
@@ -35,21 +33,14 @@ class Ema(Feature):
         self.state = 0.0
         self.last_t = 0
 
-    def advance(self, view: View) -> None:
-        """Step when the input has stepped and has a value; else keep the average."""
-        self.stepped = self.source.stepped and self.source.value is not None
-        if self.stepped:
-            self.step(self.input(), view.now)
-            self.steps += 1
-        self.value = self.exported() if self.steps else None
-
     def input(self) -> float:
         """The input column as a float; an integer column saturates as in its frame."""
         value = self.source.value
         return float(clamp_i64(value)) if isinstance(value, int) else value + 0.0
 
-    def step(self, x: float, now: int) -> None:
-        """Average in ``x``."""
+    def step(self, view: View) -> None:
+        """Average in the input."""
+        x, now = self.input(), view.now
         first = self.steps == 0
         if first and self.params["seed"] == "first":
             self.state = x
@@ -69,23 +60,38 @@ class Ema(Feature):
             return 1.0
         return 1.0 - det_exp(-(float(now - self.last_t) / float(self.tau_ns)))
 
-    def exported(self) -> int | float:
-        """The value of the column."""
-        return self.state
+    def exported(self, now: int) -> int | float | None:
+        return self.state if self.steps else None
 
 
 class EmaRounded(Ema):
     """The average rounded to an integer of the scale of its input."""
 
-    def exported(self) -> int:
-        return round_half_even(self.state)
+    def exported(self, now: int) -> int | None:
+        return round_half_even(self.state) if self.steps else None
 
 
 _PARAMS = {"of": None, "form": "delta", "seed": "first"}
 
 COLUMNS = {
-    "ema": Column(Ema, "f64", "none", "as input", warmup_min_events=2, warmup_ns_param="tau_ns", params=_PARAMS),
+    "ema": Column(
+        Ema,
+        "f64",
+        "none",
+        "as input",
+        warmup_min_events=2,
+        warmup_ns_param="tau_ns",
+        params=_PARAMS,
+        name="ema_{of}_{length}",
+    ),
     "ema_rounded": Column(
-        EmaRounded, "i64", "input", "as input", warmup_min_events=2, warmup_ns_param="tau_ns", params=_PARAMS
+        EmaRounded,
+        "i64",
+        "input",
+        "as input",
+        warmup_min_events=2,
+        warmup_ns_param="tau_ns",
+        params=_PARAMS,
+        name="ema_rounded_{of}_{length}",
     ),
 }

@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use market_model::{
-    BookOp, DecimalError, Instrument, Level, MAX_SCALED, POW10, Packet, parse_scaled,
-};
+use market_model::{BookOp, Level, MAX_SCALED, POW10, Packet};
 use serde::Deserialize;
 
-use super::message::LineFault;
+use crate::error::FieldFault;
 use crate::format::MAX_LEVELS_PER_SIDE;
+use crate::format::grid::Grid;
 
 /// Digits of a number that cannot exceed 2^53 - 1.
 const SAFE_DIGITS: usize = 15;
@@ -18,27 +17,7 @@ const _: () = assert!(POW10[SAFE_DIGITS] <= MAX_SCALED);
 #[derive(Deserialize)]
 struct Pair<'a>(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>);
 
-/// The grid of an instrument.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Grid {
-    price_scale: u8,
-    tick_scaled: i64,
-    qty_scale: u8,
-    lot_scaled: i64,
-    is_strict: bool,
-}
-
 impl Grid {
-    pub(super) fn new(instrument: &Instrument, is_strict: bool) -> Self {
-        Self {
-            price_scale: instrument.price_scale,
-            tick_scaled: instrument.tick_scaled,
-            qty_scale: instrument.qty_scale,
-            lot_scaled: instrument.lot_scaled,
-            is_strict,
-        }
-    }
-
     /// Appends the levels of one side; the number of quantities that were rounded.
     ///
     /// On a fault the packet holds some of the levels: the caller drops it.
@@ -48,7 +27,7 @@ impl Grid {
         json: &[u8],
         op: BookOp,
         packet: &mut Packet,
-    ) -> Result<u64, LineFault> {
+    ) -> Result<u64, FieldFault> {
         let mut rounded = 0;
         let mut count = 0;
         let mut push = |price_ticks: i64, qty_lots: i64| {
@@ -56,7 +35,7 @@ impl Grid {
             packet.push_level(op, Level { price_ticks, qty_lots });
             count <= MAX_LEVELS_PER_SIDE
         };
-        let too_many = || LineFault {
+        let too_many = || FieldFault {
             field,
             expected: "at most 10000 levels of one side",
             found: "more".into(),
@@ -88,13 +67,13 @@ impl Grid {
         json: &[u8],
         op: BookOp,
         packet: &mut Packet,
-    ) -> Result<u64, LineFault> {
+    ) -> Result<u64, FieldFault> {
         let expected = "an array of [price, quantity] pairs of strings";
         let pairs: Vec<Pair<'_>> =
-            serde_json::from_slice(json).map_err(|_| LineFault::new(field, expected, json))?;
+            serde_json::from_slice(json).map_err(|_| FieldFault::new(field, expected, json))?;
         if pairs.len() > MAX_LEVELS_PER_SIDE {
             let expected = "at most 10000 levels of one side";
-            return Err(LineFault { field, expected, found: pairs.len().to_string() });
+            return Err(FieldFault { field, expected, found: pairs.len().to_string() });
         }
         let mut rounded = 0;
         for Pair(price, qty) in &pairs {
@@ -112,7 +91,7 @@ impl Grid {
         &self,
         field: &'static str,
         text: &'a [u8],
-    ) -> Result<(i64, &'a [u8]), LineFault> {
+    ) -> Result<(i64, &'a [u8]), FieldFault> {
         if let Some((scaled, len)) = plain(text, self.price_scale)
             && self.tick_scaled == 1
             && scaled > 0
@@ -129,7 +108,7 @@ impl Grid {
         field: &'static str,
         text: &'a [u8],
         rounded: &mut u64,
-    ) -> Result<(i64, &'a [u8]), LineFault> {
+    ) -> Result<(i64, &'a [u8]), FieldFault> {
         if let Some((scaled, len)) = plain(text, self.qty_scale)
             && self.lot_scaled == 1
         {
@@ -140,44 +119,6 @@ impl Grid {
         *rounded += u64::from(was_rounded);
         Ok((qty_lots, rest))
     }
-
-    /// Ticks of a positive price.
-    pub(super) fn price(&self, field: &'static str, text: &[u8]) -> Result<i64, LineFault> {
-        let fault = |expected| LineFault::new(field, expected, text);
-        let (scaled, inexact) =
-            parse_scaled(text, self.price_scale).map_err(|e| decimal(e, fault))?;
-        if scaled < 0 || (scaled == 0 && !inexact) {
-            return Err(fault("a positive price"));
-        }
-        if inexact || scaled % self.tick_scaled != 0 {
-            return Err(fault("a price on the tick grid (pass --tick-size to set the grid)"));
-        }
-        Ok(scaled / self.tick_scaled)
-    }
-
-    /// Lots of a quantity, and whether it was rounded.
-    pub(super) fn qty(&self, field: &'static str, text: &[u8]) -> Result<(i64, bool), LineFault> {
-        let fault = |expected| LineFault::new(field, expected, text);
-        let (scaled, inexact) =
-            parse_scaled(text, self.qty_scale).map_err(|e| decimal(e, fault))?;
-        if scaled < 0 || (scaled == 0 && text.starts_with(b"-") && inexact) {
-            return Err(fault("a quantity that is not negative"));
-        }
-        if inexact && self.is_strict {
-            return Err(fault("no more decimals than the lot size (rounding is off)"));
-        }
-        if scaled % self.lot_scaled != 0 {
-            return Err(fault("a quantity on the lot grid (pass --lot-size to set the grid)"));
-        }
-        Ok((scaled / self.lot_scaled, inexact))
-    }
-}
-
-fn decimal(error: DecimalError, fault: impl Fn(&'static str) -> LineFault) -> LineFault {
-    match error {
-        DecimalError::ScaleOverflow => fault("a number of at most 2^53-1 after scaling"),
-        _ => fault("a decimal number"),
-    }
 }
 
 #[inline]
@@ -185,9 +126,12 @@ fn strip<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     text.strip_prefix(prefix)
 }
 
-fn until_quote<'a>(field: &'static str, text: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), LineFault> {
+fn until_quote<'a>(
+    field: &'static str,
+    text: &'a [u8],
+) -> Result<(&'a [u8], &'a [u8]), FieldFault> {
     let end = memchr::memchr(b'"', text)
-        .ok_or_else(|| LineFault::new(field, "a decimal number in quotes", text))?;
+        .ok_or_else(|| FieldFault::new(field, "a decimal number in quotes", text))?;
     Ok(text.split_at(end))
 }
 
@@ -249,6 +193,7 @@ fn drop_last(packet: &mut Packet, count: usize) {
 
 #[cfg(test)]
 mod tests {
+    use market_model::{Instrument, parse_scaled};
     use proptest::prelude::*;
 
     use super::*;

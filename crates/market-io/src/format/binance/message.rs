@@ -9,22 +9,8 @@ use memchr::{memchr, memmem};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::error::quoted;
-
-/// Why a line is refused: field, expectation, finding.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LineFault {
-    pub(super) field: &'static str,
-    pub(super) expected: &'static str,
-    pub(super) found: String,
-}
-
-impl LineFault {
-    #[cold]
-    pub(super) fn new(field: &'static str, expected: &'static str, found: &[u8]) -> Self {
-        Self { field, expected, found: quoted(found) }
-    }
-}
+use crate::error::FieldFault;
+use crate::format::json::{Field, number, object, text, typed};
 
 /// A message of one line; numbers of levels are still text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,8 +73,8 @@ pub(super) struct Snapshot<'a> {
 }
 
 /// Splits a line into its local time and its JSON text.
-pub(super) fn split_local_ns(line: &[u8]) -> Result<(i64, &[u8]), LineFault> {
-    let wrong = || LineFault::new("local time", "nanoseconds, a space and a JSON object", line);
+pub(super) fn split_local_ns(line: &[u8]) -> Result<(i64, &[u8]), FieldFault> {
+    let wrong = || FieldFault::new("local time", "nanoseconds, a space and a JSON object", line);
     let space = memchr(b' ', &line[..line.len().min(24)]).ok_or_else(wrong)?;
     let (digits, json) = (&line[..space], &line[space + 1..]);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
@@ -102,7 +88,7 @@ pub(super) fn split_local_ns(line: &[u8]) -> Result<(i64, &[u8]), LineFault> {
 }
 
 /// Reads a message; other symbols than `wanted` are told apart before the rest is looked at.
-pub(super) fn read<'a>(json: &'a [u8], wanted: Option<&str>) -> Result<Message<'a>, LineFault> {
+pub(super) fn read<'a>(json: &'a [u8], wanted: Option<&str>) -> Result<Message<'a>, FieldFault> {
     scan(json, wanted).map_or_else(|| parse(json, wanted), Ok)
 }
 
@@ -369,38 +355,15 @@ struct Inner<'a> {
     m: Option<&'a RawValue>,
 }
 
-type Field<'a> = (&'static str, Option<&'a RawValue>);
-
-fn typed<'a, T: Deserialize<'a>>(field: Field<'a>, expected: &'static str) -> Result<T, LineFault> {
-    let (name, raw) = field;
-    let Some(raw) = raw else {
-        return Err(LineFault { field: name, expected, found: "nothing".into() });
-    };
-    serde_json::from_str(raw.get())
-        .map_err(|_| LineFault::new(name, expected, raw.get().as_bytes()))
-}
-
-/// A JSON string; borrowed when it has no escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-fn text<'a>(field: Field<'a>) -> Result<Cow<'a, str>, LineFault> {
-    typed::<Text<'a>>(field, "a string").map(|text| text.0)
-}
-
-fn number(field: Field<'_>) -> Result<u64, LineFault> {
-    typed(field, "an integer of at most 64 bits, not negative")
-}
-
-fn array<'a>((name, raw): Field<'a>) -> Result<&'a [u8], LineFault> {
+fn array<'a>((name, raw): Field<'a>) -> Result<&'a [u8], FieldFault> {
     let expected = "an array of [price, quantity] pairs";
-    let raw = raw.ok_or_else(|| LineFault { field: name, expected, found: "nothing".into() })?;
+    let raw = raw.ok_or_else(|| FieldFault { field: name, expected, found: "nothing".into() })?;
     let text = raw.get().as_bytes();
-    if text.starts_with(b"[") { Ok(text) } else { Err(LineFault::new(name, expected, text)) }
+    if text.starts_with(b"[") { Ok(text) } else { Err(FieldFault::new(name, expected, text)) }
 }
 
 /// Reads any JSON object that is a message.
-pub(super) fn parse<'a>(json: &'a [u8], wanted: Option<&str>) -> Result<Message<'a>, LineFault> {
+pub(super) fn parse<'a>(json: &'a [u8], wanted: Option<&str>) -> Result<Message<'a>, FieldFault> {
     let outer: Outer<'a> = object("line", json)?;
     if let (None, Some(_)) = (outer.stream, outer.last_update_id) {
         return parse_snapshot(&outer, wanted);
@@ -412,7 +375,7 @@ pub(super) fn parse<'a>(json: &'a [u8], wanted: Option<&str>) -> Result<Message<
                 Cow::Owned(stream) => kind_of_stream(&stream).to_owned().into(),
             };
             let expected = "a JSON object";
-            let data = outer.data.ok_or_else(|| LineFault {
+            let data = outer.data.ok_or_else(|| FieldFault {
                 field: "data",
                 expected,
                 found: "nothing".into(),
@@ -434,20 +397,12 @@ pub(super) fn parse<'a>(json: &'a [u8], wanted: Option<&str>) -> Result<Message<
     }
 }
 
-fn object<'a, T: Deserialize<'a>>(field: &'static str, json: &'a [u8]) -> Result<T, LineFault> {
-    serde_json::from_slice(json).map_err(|error| LineFault {
-        field,
-        expected: "one JSON object",
-        found: format!("{} ({error})", quoted(json)),
-    })
-}
-
-fn event_kind(inner: &Inner<'_>, expected: &'static str) -> Result<(), LineFault> {
+fn event_kind(inner: &Inner<'_>, expected: &'static str) -> Result<(), FieldFault> {
     let kind = text(("e", inner.e))?;
-    if kind == expected { Ok(()) } else { Err(LineFault::new("e", expected, kind.as_bytes())) }
+    if kind == expected { Ok(()) } else { Err(FieldFault::new("e", expected, kind.as_bytes())) }
 }
 
-fn parse_depth<'a>(inner: &Inner<'a>, wanted: Option<&str>) -> Result<Message<'a>, LineFault> {
+fn parse_depth<'a>(inner: &Inner<'a>, wanted: Option<&str>) -> Result<Message<'a>, FieldFault> {
     event_kind(inner, "depthUpdate")?;
     let symbol = text(("s", inner.s))?;
     if !is_wanted(&symbol, wanted) {
@@ -472,7 +427,7 @@ fn parse_trade<'a>(
     inner: &Inner<'a>,
     wanted: Option<&str>,
     is_aggregate: bool,
-) -> Result<Message<'a>, LineFault> {
+) -> Result<Message<'a>, FieldFault> {
     event_kind(inner, if is_aggregate { "aggTrade" } else { "trade" })?;
     let symbol = text(("s", inner.s))?;
     if !is_wanted(&symbol, wanted) {
@@ -489,7 +444,7 @@ fn parse_trade<'a>(
     }))
 }
 
-fn parse_snapshot<'a>(outer: &Outer<'a>, wanted: Option<&str>) -> Result<Message<'a>, LineFault> {
+fn parse_snapshot<'a>(outer: &Outer<'a>, wanted: Option<&str>) -> Result<Message<'a>, FieldFault> {
     let symbol = outer.symbol.map(|raw| text(("symbol", Some(raw)))).transpose()?;
     if let Some(symbol) = &symbol
         && !is_wanted(symbol, wanted)

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use market_model::{Decimal, Instrument, check_ns};
+use market_model::{Instrument, check_ns};
 
-use super::message::{LineFault, Message, read, split_local_ns};
+use super::message::{Message, read, split_local_ns};
 use super::sync::Chain;
 use crate::bytes::{Line, Lines};
-use crate::error::{Error, Fault, Location};
-use crate::format::decimal_step;
+use crate::error::{Error, Fault, FieldFault, Location};
+use crate::format::grid::{decimal_step, decimals};
 use crate::source::OpenOptions;
 
 /// Lines that are looked at, counted from the first one of the symbol.
@@ -109,7 +109,7 @@ impl Findings {
             return Ok(());
         }
         self.lines += u64::from(self.symbol.is_some());
-        let located = |fault: LineFault| fault.at(location(), wanted.unwrap_or_default());
+        let located = |fault: FieldFault| fault.at(location(), wanted.unwrap_or_default());
         let read = split_local_ns(line).and_then(|(ns, json)| Ok((ns, read(json, None)?)));
         let (local_ns, message) = match read {
             Ok(read) => read,
@@ -136,7 +136,7 @@ impl Findings {
         {
             let found = wrong.to_string();
             let expected = "a time in ns";
-            return Err(located(LineFault { field: "local time", expected, found }).into());
+            return Err(located(FieldFault { field: "local time", expected, found }).into());
         }
         if wanted.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(symbol)) {
             if self.others.len() < MAX_LISTED_SYMBOLS {
@@ -185,13 +185,4 @@ impl Findings {
             self.qty_decimals = self.qty_decimals.max(decimals(qty));
         }
     }
-}
-
-/// Decimals that carry information; 0 for what is not a number.
-fn decimals(text: &[u8]) -> usize {
-    if text.iter().all(|c| c.is_ascii_digit() || *c == b'.') {
-        let Some(point) = memchr::memchr(b'.', text) else { return 0 };
-        return text[point + 1..].iter().rposition(|c| *c != b'0').map_or(0, |last| last + 1);
-    }
-    Decimal::parse(text).map_or(0, |decimal| usize::from(decimal.decimals()))
 }

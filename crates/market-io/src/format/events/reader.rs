@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use market_model::{Instrument, Level, Packet, Run, Trade};
+use market_model::{Instrument, Level, Packet, PacketKind, Run, Trade};
 use serde_json::{Map, Value};
 
 use super::line::{AGGRESSORS, InstrumentLine, KINDS, OPS, PacketLine, value};
 use super::{MAGIC, VERSION};
 use crate::bytes::{Line, Lines};
 use crate::error::{Error, Fault, Location, quoted};
-use crate::source::{OpenOptions, Source, SourceStats};
+use crate::source::{Feed, OpenOptions, Source, SourceStats, UntilEnd};
 
 /// Whether the first bytes of a file are the beginning of a packet log.
 pub(crate) fn looks_like(head: &[u8]) -> bool {
@@ -18,18 +18,13 @@ pub(crate) fn looks_like(head: &[u8]) -> bool {
 }
 
 /// Opens packet logs as one stream; their headers must name the same instrument.
-pub(crate) fn open(options: &OpenOptions) -> Result<EventsSource, Error> {
+pub(crate) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     let mut lines = Lines::open(&options.inputs)?;
     let (mut instrument, _) = header(&mut lines)?;
     check_options(options, &instrument)?;
     instrument.symbol_id = options.symbol_id;
-    Ok(EventsSource {
-        path: lines.path().into(),
-        lines,
-        instrument,
-        stats: SourceStats::default(),
-        ended: false,
-    })
+    let (path, stats) = (lines.path().into(), SourceStats::default());
+    Ok(Box::new(UntilEnd::new(EventsSource { path, lines, instrument, stats })))
 }
 
 /// Reads the header of a packet log: the instrument, and the keys that the format does not define.
@@ -42,13 +37,12 @@ pub fn read_events_header(path: &Path) -> Result<(Instrument, Map<String, Value>
 }
 
 /// Packets of a packet log.
-pub(crate) struct EventsSource {
+struct EventsSource {
     lines: Lines,
     /// File of the last line.
     path: PathBuf,
     instrument: Instrument,
     stats: SourceStats,
-    ended: bool,
 }
 
 fn header(lines: &mut Lines) -> Result<(Instrument, Map<String, Value>), Error> {
@@ -113,18 +107,11 @@ fn check_options(options: &OpenOptions, instrument: &Instrument) -> Result<(), E
     if (asked.qty_scale, asked.lot_scaled) != (is.qty_scale, is.lot_scaled) {
         return Err(Error::Option { option: "lot_size", expected, found: asked_lot.clone() });
     }
-    if let Some(path) = &options.initial_snapshot {
-        return Err(Error::Option {
-            option: "initial_snapshot",
-            expected: "nothing: a packet log holds its own snapshots",
-            found: quoted(path.as_os_str().as_encoded_bytes()),
-        });
-    }
     Ok(())
 }
 
 impl EventsSource {
-    fn advance(&mut self, packet: &mut Packet) -> Result<bool, Error> {
+    fn read_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
         loop {
             let Some(line) = self.lines.next_line()? else { return Ok(false) };
             let Line::Text(range) = line else {
@@ -150,17 +137,7 @@ impl EventsSource {
                 fault
             })?;
             packet.symbol_id = self.instrument.symbol_id;
-            self.count(packet);
             return Ok(true);
-        }
-    }
-
-    fn count(&mut self, packet: &Packet) {
-        self.stats.packets += 1;
-        match packet.kind {
-            market_model::PacketKind::Snapshot => self.stats.snapshots += 1,
-            market_model::PacketKind::Rejected => self.stats.rejected += 1,
-            _ => self.stats.depth_updates += u64::from(packet.touches_book()),
         }
     }
 }
@@ -197,22 +174,19 @@ fn fill(packet: &mut Packet, text: &[u8]) -> Result<(), Wrong> {
     Ok(())
 }
 
-impl Source for EventsSource {
+impl Feed for EventsSource {
     fn instrument(&self) -> &Instrument {
         &self.instrument
     }
 
-    fn next_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
-        packet.clear();
-        if self.ended {
-            return Ok(false);
+    fn advance(&mut self, packet: &mut Packet) -> Result<bool, Error> {
+        let more = self.read_packet(packet)?;
+        if more {
+            self.stats.count(packet);
+            let is_update = packet.kind != PacketKind::Snapshot && packet.touches_book();
+            self.stats.depth_updates += u64::from(is_update);
         }
-        let more = self.advance(packet);
-        if !matches!(more, Ok(true)) {
-            self.ended = true;
-            packet.clear();
-        }
-        more
+        Ok(more)
     }
 
     fn stats(&self) -> &SourceStats {

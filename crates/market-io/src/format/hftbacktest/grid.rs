@@ -4,7 +4,7 @@ use market_model::{MAX_SCALED, POW10};
 
 use super::rows::{KIND_DEPTH, KIND_MASK, KIND_SNAPSHOT, KIND_TRADE};
 use crate::error::{Error, Fault, Location};
-use crate::format::decimal_step;
+use crate::format::grid::decimal_step;
 use crate::format::npy::Rows;
 use crate::source::OpenOptions;
 

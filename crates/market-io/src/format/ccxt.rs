@@ -1,0 +1,369 @@
+//! Recorded CCXT structures (`specs/inputs/ccxt.md`).
+//!
+//! One line is an order book or some trades, as CCXT unifies them, with exchange and symbol. Numbers
+//! went through a float of the recorder; their text is read exactly, and noise is rounded away.
+
+use std::borrow::Cow;
+
+use market_model::{
+    Aggressor, BookOp, Decimal, FeedKind, Instrument, Level, Packet, PacketKind, Sequencing, Trade,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::MAX_LEVELS_PER_SIDE;
+use super::calendar::{Unit, unix_ns};
+use super::grid::Grid;
+use super::json::{decimal_text, each_row, number, object, present, text};
+use super::line_feed::{LineDecoder, LineFeed, Refusal};
+use super::survey::{Survey, is_noisy};
+use crate::bytes::{Line, Lines};
+use crate::error::{Error, FieldFault, excerpt};
+use crate::source::{OpenOptions, Source, SourceStats, UntilEnd};
+
+/// Relative error, in units of 10^-15, of a decimal that went through a float.
+const FLOAT_NOISE: u128 = 8;
+
+#[derive(Deserialize)]
+struct Outer<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    exchange: Option<&'a RawValue>,
+    #[serde(borrow)]
+    symbol: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    collected_at: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct OrderBook<'a> {
+    #[serde(borrow)]
+    bids: Option<&'a RawValue>,
+    #[serde(borrow)]
+    asks: Option<&'a RawValue>,
+    #[serde(borrow)]
+    timestamp: Option<&'a RawValue>,
+    #[serde(borrow)]
+    nonce: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct TradeText<'a> {
+    #[serde(borrow)]
+    timestamp: Option<&'a RawValue>,
+    #[serde(borrow)]
+    side: Option<&'a RawValue>,
+    #[serde(borrow)]
+    price: Option<&'a RawValue>,
+    #[serde(borrow)]
+    amount: Option<&'a RawValue>,
+}
+
+/// One line; the content is still text.
+struct Record<'a> {
+    kind: Cow<'a, str>,
+    exchange: Cow<'a, str>,
+    symbol: Cow<'a, str>,
+    content: &'a [u8],
+    collected_at: Option<&'a RawValue>,
+}
+
+impl<'a> Record<'a> {
+    fn read(line: &'a [u8]) -> Result<Self, FieldFault> {
+        let outer: Outer<'a> = object("line", line)?;
+        let content = outer.data.ok_or_else(|| FieldFault {
+            field: "data",
+            expected: "an order book or trades",
+            found: "nothing".into(),
+        })?;
+        Ok(Self {
+            kind: text(("type", outer.kind))?,
+            exchange: text(("exchange", outer.exchange))?,
+            symbol: text(("symbol", outer.symbol))?,
+            content: content.get().as_bytes(),
+            collected_at: outer.collected_at,
+        })
+    }
+
+    fn trades(&self) -> Result<Vec<TradeText<'a>>, FieldFault> {
+        serde_json::from_slice(self.content)
+            .map_err(|_| FieldFault::new("data", "an array of trades", self.content))
+    }
+}
+
+/// Whether the first bytes of a file are the beginning of such a line.
+pub(super) fn looks_like(head: &[u8]) -> bool {
+    let has = |text: &str| memchr::memmem::find(head, text.as_bytes()).is_some();
+    head.starts_with(b"{")
+        && ["\"type\"", "\"exchange\"", "\"symbol\""].iter().all(|key| has(key))
+        && ["\"orderbook\"", "\"trades\"", "\"ticker\""].iter().any(|kind| has(kind))
+}
+
+pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
+    let found = survey(options)?;
+    let decoder = Decoder {
+        grid: Grid::new(&found.instrument, options.strict_scale),
+        instrument: found.instrument,
+        has_dense_nonces: found.has_dense_nonces,
+        is_filtered: options.symbol.is_some(),
+        last_nonce: 0,
+    };
+    Ok(Box::new(UntilEnd::new(LineFeed::new(Lines::open(&options.inputs)?, decoder))))
+}
+
+struct Found {
+    instrument: Instrument,
+    has_dense_nonces: bool,
+}
+
+/// How nonces follow each other.
+#[derive(Default)]
+struct Nonces {
+    last: u64,
+    steps: u64,
+    single_steps: u64,
+}
+
+impl Nonces {
+    fn see(&mut self, nonce: u64) {
+        if self.last != 0 && nonce > self.last {
+            self.steps += 1;
+            self.single_steps += u64::from(nonce == self.last + 1);
+        }
+        self.last = nonce;
+    }
+}
+
+fn survey(options: &OpenOptions) -> Result<Found, Error> {
+    let path = options.inputs.first().ok_or(Error::NoInput)?;
+    let mut lines = Lines::open(&options.inputs)?;
+    let mut survey = Survey::new(options);
+    let mut nonces = Nonces::default();
+    let (mut symbol, mut venue) = (String::new(), String::new());
+    while !survey.is_done() {
+        let line = match lines.next_line() {
+            Ok(Some(Line::Text(range))) => lines.text(range).trim_ascii(),
+            Ok(Some(Line::TooLong)) => continue,
+            Ok(None) => break,
+            Err(_) if survey.has_symbol() => break,
+            Err(error) => return Err(error),
+        };
+        if line.is_empty() {
+            continue;
+        }
+        let record = match Record::read(line) {
+            Ok(record) => record,
+            Err(fault) => {
+                survey.fault(|| fault.at(lines.location(), ""));
+                continue;
+            }
+        };
+        let name = format!("{}:{}", record.exchange, record.symbol);
+        if survey.admits_either(&name, &record.symbol, || lines.location())? {
+            (symbol, venue) = (record.symbol.to_string(), record.exchange.to_string());
+            // What cannot be read is refused when its turn comes.
+            let _ = learn(&record, &mut survey, &mut nonces);
+        }
+    }
+    let mut instrument = survey.finish(path, "lines of CCXT order books or trades")?;
+    (instrument.symbol, instrument.venue) = (symbol, venue);
+    instrument.feed = FeedKind::Snapshot;
+    instrument.sequencing =
+        if nonces.last == 0 { Sequencing::SourceTime } else { Sequencing::Venue };
+    let has_dense_nonces = nonces.single_steps * 2 > nonces.steps;
+    Ok(Found { instrument, has_dense_nonces })
+}
+
+fn learn(
+    record: &Record<'_>,
+    survey: &mut Survey<'_>,
+    nonces: &mut Nonces,
+) -> Result<(), FieldFault> {
+    match &*record.kind {
+        "orderbook" => {
+            let book: OrderBook<'_> = object("data", record.content)?;
+            if let Some(nonce) = nonce(&book)? {
+                nonces.see(nonce);
+            }
+            for side in [book.bids, book.asks].into_iter().flatten() {
+                each_row("bids", side.get().as_bytes(), |items| {
+                    survey.price(items.first().copied().unwrap_or_default());
+                    survey.qty(items.get(1).copied().unwrap_or_default());
+                    Ok(())
+                })?;
+            }
+        }
+        "trades" => {
+            for trade in record.trades()? {
+                survey.price(decimal_text(("price", trade.price))?);
+                survey.qty(decimal_text(("amount", trade.amount))?);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn nonce(book: &OrderBook<'_>) -> Result<Option<u64>, FieldFault> {
+    present(book.nonce).map(|raw| number(("nonce", Some(raw)))).transpose()
+}
+
+fn time_ns(field: &'static str, raw: Option<&RawValue>) -> Result<i64, FieldFault> {
+    match present(raw) {
+        None => Ok(0),
+        raw => unix_ns(field, decimal_text((field, raw))?, Unit::Milliseconds),
+    }
+}
+
+/// Turns lines into packets.
+struct Decoder {
+    instrument: Instrument,
+    grid: Grid,
+    /// Nonces count the order books one by one, so that a hole is a gap.
+    has_dense_nonces: bool,
+    is_filtered: bool,
+    last_nonce: u64,
+}
+
+impl LineDecoder for Decoder {
+    fn instrument(&self) -> &Instrument {
+        &self.instrument
+    }
+
+    fn line(
+        &mut self,
+        line: &[u8],
+        packet: &mut Packet,
+        stats: &mut SourceStats,
+    ) -> Result<bool, Refusal> {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return Ok(false);
+        }
+        let record = Record::read(line)?;
+        if record.symbol != *self.instrument.symbol || record.exchange != *self.instrument.venue {
+            if !self.is_filtered {
+                let name = format!("{}:{}", record.exchange, record.symbol);
+                return Err(Refusal::SecondSymbol(excerpt(name.as_bytes())));
+            }
+            stats.ignore(b"another symbol");
+            return Ok(false);
+        }
+        packet.ts_recv_ns = time_ns("collected_at", record.collected_at)?;
+        match &*record.kind {
+            "orderbook" => Ok(self.order_book(&record, packet, stats)?),
+            "trades" => Ok(self.trades(&record, packet, stats)?),
+            other => {
+                stats.ignore(other.as_bytes());
+                Ok(false)
+            }
+        }
+    }
+}
+
+impl Decoder {
+    fn order_book(
+        &mut self,
+        record: &Record<'_>,
+        packet: &mut Packet,
+        stats: &mut SourceStats,
+    ) -> Result<bool, FieldFault> {
+        stats.depth_updates += 1;
+        let book: OrderBook<'_> = object("data", record.content)?;
+        packet.kind = PacketKind::Snapshot;
+        packet.ts_event_ns = time_ns("timestamp", book.timestamp)?;
+        for (field, side, op) in
+            [("bids", book.bids, BookOp::SetBid), ("asks", book.asks, BookOp::SetAsk)]
+        {
+            let expected = "an array of [price, amount]";
+            let side =
+                side.ok_or_else(|| FieldFault { field, expected, found: "nothing".into() })?;
+            self.levels(field, side.get().as_bytes(), op, packet, stats)?;
+        }
+        packet.seq = nonce(&book)?.unwrap_or(0);
+        if !self.has_dense_nonces && packet.seq > self.last_nonce {
+            packet.prev_seq = self.last_nonce;
+        }
+        self.last_nonce = self.last_nonce.max(packet.seq);
+        Ok(true)
+    }
+
+    fn levels(
+        &self,
+        field: &'static str,
+        json: &[u8],
+        op: BookOp,
+        packet: &mut Packet,
+        stats: &mut SourceStats,
+    ) -> Result<(), FieldFault> {
+        let mut count = 0;
+        each_row(field, json, |items| {
+            let [price, qty, ..] = items else {
+                return Err(FieldFault::new(field, "an array of [price, amount]", json));
+            };
+            count += 1;
+            if count > MAX_LEVELS_PER_SIDE {
+                let expected = "at most 10000 levels of one side";
+                return Err(FieldFault { field, expected, found: "more".into() });
+            }
+            let (price_ticks, price_rounded) = self.price(field, price)?;
+            let (qty_lots, qty_rounded) = self.grid.qty(field, qty)?;
+            stats.rounded += u64::from(price_rounded) + u64::from(qty_rounded);
+            packet.push_level(op, Level { price_ticks, qty_lots });
+            Ok(())
+        })
+    }
+
+    /// Ticks of a price; what a float added to a price on the grid is taken away.
+    fn price(&self, field: &'static str, text: &[u8]) -> Result<(i64, bool), FieldFault> {
+        let exact = self.grid.price(field, text);
+        let settled = || {
+            let decimal = Decimal::parse(text).ok().filter(|decimal| is_noisy(*decimal))?;
+            let (scaled, _) = decimal.to_scaled(self.grid.price_scale).ok()?;
+            let shift = u32::try_from(decimal.scale - i32::from(self.grid.price_scale)).ok()?;
+            let whole = i128::from(scaled).checked_mul(10_i128.checked_pow(shift)?)?;
+            let off = decimal.mantissa.abs_diff(whole).checked_mul(10_u128.pow(15))?;
+            let is_near = off <= decimal.mantissa.unsigned_abs().checked_mul(FLOAT_NOISE)?;
+            let is_on_grid = scaled > 0 && scaled % self.grid.tick_scaled == 0;
+            (is_near && is_on_grid).then(|| scaled / self.grid.tick_scaled)
+        };
+        match exact {
+            Ok(ticks) => Ok((ticks, false)),
+            Err(fault) => settled().map(|ticks| (ticks, true)).ok_or(fault),
+        }
+    }
+
+    fn trades(
+        &self,
+        record: &Record<'_>,
+        packet: &mut Packet,
+        stats: &mut SourceStats,
+    ) -> Result<bool, FieldFault> {
+        for trade in record.trades()? {
+            let time = time_ns("timestamp", trade.timestamp)?;
+            let (price_ticks, price_rounded) =
+                self.price("price", decimal_text(("price", trade.price))?)?;
+            let (qty_lots, qty_rounded) =
+                self.grid.qty("amount", decimal_text(("amount", trade.amount))?)?;
+            let aggressor = match present(trade.side).map(RawValue::get) {
+                None => Aggressor::Unknown,
+                Some("\"buy\"") => Aggressor::Buy,
+                Some("\"sell\"") => Aggressor::Sell,
+                Some(other) => {
+                    return Err(FieldFault::new("side", "buy or sell", other.as_bytes()));
+                }
+            };
+            packet.ts_event_ns = packet.ts_event_ns.max(time);
+            stats.rounded += u64::from(price_rounded) + u64::from(qty_rounded);
+            if qty_lots == 0 {
+                stats.ignore(b"trade of quantity 0, or below one lot");
+                continue;
+            }
+            packet.trades.push(Trade { price_ticks, qty_lots, aggressor });
+        }
+        Ok(!packet.trades.is_empty())
+    }
+}

@@ -1,0 +1,139 @@
+//! Decimal text to ticks and lots, and the grid that the numbers of an input lie on.
+
+use market_model::{Decimal, DecimalError, Instrument, parse_scaled};
+
+use crate::error::FieldFault;
+
+/// The grid of an instrument.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grid {
+    pub(super) price_scale: u8,
+    pub(super) tick_scaled: i64,
+    pub(super) qty_scale: u8,
+    pub(super) lot_scaled: i64,
+    is_strict: bool,
+}
+
+impl Grid {
+    pub(super) fn new(instrument: &Instrument, is_strict: bool) -> Self {
+        Self {
+            price_scale: instrument.price_scale,
+            tick_scaled: instrument.tick_scaled,
+            qty_scale: instrument.qty_scale,
+            lot_scaled: instrument.lot_scaled,
+            is_strict,
+        }
+    }
+
+    /// Ticks of a positive price.
+    pub(super) fn price(&self, field: &'static str, text: &[u8]) -> Result<i64, FieldFault> {
+        let scaled = parse_scaled(text, self.price_scale).map_err(|e| wrong(e, field, text))?;
+        self.ticks(field, scaled, text)
+    }
+
+    /// Lots of a quantity, and whether it was rounded.
+    pub(super) fn qty(&self, field: &'static str, text: &[u8]) -> Result<(i64, bool), FieldFault> {
+        let scaled = parse_scaled(text, self.qty_scale).map_err(|e| wrong(e, field, text))?;
+        self.lots(field, scaled, text)
+    }
+
+    /// Ticks of the positive price `mantissa * 10^-decimals`.
+    pub(super) fn price_of(
+        &self,
+        field: &'static str,
+        mantissa: i64,
+        decimals: u8,
+    ) -> Result<i64, FieldFault> {
+        let text = || written(mantissa, decimals);
+        let decimal = Decimal { mantissa: mantissa.into(), scale: decimals.into() };
+        match decimal.to_scaled(self.price_scale) {
+            Ok((scaled, false)) if scaled > 0 && scaled % self.tick_scaled == 0 => {
+                Ok(scaled / self.tick_scaled)
+            }
+            Ok(scaled) => self.ticks(field, scaled, text().as_bytes()),
+            Err(error) => Err(wrong(error, field, text().as_bytes())),
+        }
+    }
+
+    /// Lots of the quantity `mantissa * 10^-decimals`, and whether it was rounded.
+    pub(super) fn qty_of(
+        &self,
+        field: &'static str,
+        mantissa: i64,
+        decimals: u8,
+    ) -> Result<(i64, bool), FieldFault> {
+        let text = || written(mantissa, decimals);
+        let decimal = Decimal { mantissa: mantissa.into(), scale: decimals.into() };
+        match decimal.to_scaled(self.qty_scale) {
+            Ok((scaled, false)) if scaled >= 0 && scaled % self.lot_scaled == 0 => {
+                Ok((scaled / self.lot_scaled, false))
+            }
+            Ok(scaled) => self.lots(field, scaled, text().as_bytes()),
+            Err(error) => Err(wrong(error, field, text().as_bytes())),
+        }
+    }
+
+    fn ticks(
+        &self,
+        field: &'static str,
+        (scaled, inexact): (i64, bool),
+        text: &[u8],
+    ) -> Result<i64, FieldFault> {
+        let fault = |expected| FieldFault::new(field, expected, text);
+        if scaled < 0 || (scaled == 0 && !inexact) {
+            return Err(fault("a positive price"));
+        }
+        if inexact || scaled % self.tick_scaled != 0 {
+            return Err(fault("a price on the tick grid (pass --tick-size to set the grid)"));
+        }
+        Ok(scaled / self.tick_scaled)
+    }
+
+    fn lots(
+        &self,
+        field: &'static str,
+        (scaled, inexact): (i64, bool),
+        text: &[u8],
+    ) -> Result<(i64, bool), FieldFault> {
+        let fault = |expected| FieldFault::new(field, expected, text);
+        if scaled < 0 || (scaled == 0 && text.starts_with(b"-") && inexact) {
+            return Err(fault("a quantity that is not negative"));
+        }
+        if inexact && self.is_strict {
+            return Err(fault("no more decimals than the lot size (rounding is off)"));
+        }
+        if scaled % self.lot_scaled != 0 {
+            return Err(fault("a quantity on the lot grid (pass --lot-size to set the grid)"));
+        }
+        Ok((scaled / self.lot_scaled, inexact))
+    }
+}
+
+fn written(mantissa: i64, decimals: u8) -> String {
+    if decimals == 0 { mantissa.to_string() } else { format!("{mantissa}e-{decimals}") }
+}
+
+fn wrong(error: DecimalError, field: &'static str, text: &[u8]) -> FieldFault {
+    let expected = match error {
+        DecimalError::ScaleOverflow => "a number of at most 2^53-1 after scaling",
+        _ => "a decimal number",
+    };
+    FieldFault::new(field, expected, text)
+}
+
+/// `10^-decimals` as decimal text.
+pub(super) fn decimal_step(decimals: usize) -> String {
+    match decimals {
+        0 => "1".into(),
+        more => format!("0.{}1", "0".repeat(more - 1)),
+    }
+}
+
+/// Decimals of a number that carry information; 0 for what is not a number.
+pub(super) fn decimals(text: &[u8]) -> usize {
+    if text.iter().all(|c| c.is_ascii_digit() || *c == b'.') {
+        let Some(point) = memchr::memchr(b'.', text) else { return 0 };
+        return text[point + 1..].iter().rposition(|c| *c != b'0').map_or(0, |last| last + 1);
+    }
+    Decimal::parse(text).map_or(0, |decimal| usize::from(decimal.decimals()))
+}

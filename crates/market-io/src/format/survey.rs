@@ -1,0 +1,177 @@
+//! A first look at an input: its symbol, and the decimals of its numbers.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use market_model::{Decimal, Instrument};
+
+use super::grid::{decimal_step, decimals};
+use crate::error::{Error, Fault, Location, excerpt};
+use crate::source::OpenOptions;
+
+/// Records of the symbol that are looked at.
+const SURVEY_RECORDS: u64 = 20_000;
+const MAX_LISTED_SYMBOLS: usize = 50;
+/// A decimal that went through a float shows its noise from this digit on.
+const NOISY_DIGITS: u32 = 16;
+
+/// Whether a number has so many digits that the last may be the noise of a float.
+pub(super) fn is_noisy(decimal: Decimal) -> bool {
+    let mut mantissa = decimal.mantissa.unsigned_abs();
+    while mantissa != 0 && mantissa.is_multiple_of(10) {
+        mantissa /= 10;
+    }
+    mantissa.checked_ilog10().is_some_and(|log| log + 1 >= NOISY_DIGITS)
+}
+
+/// Whether a symbol, also known by a shorter name, is the one asked for, or none is.
+pub(super) fn is_wanted(options: &OpenOptions, symbol: &str, short: &str) -> bool {
+    options.symbol.as_deref().is_none_or(|wanted| wanted == symbol || wanted == short)
+}
+
+/// What the first records say.
+#[derive(Debug)]
+pub(super) struct Survey<'a> {
+    options: &'a OpenOptions,
+    symbol: Option<String>,
+    others: BTreeSet<String>,
+    price_decimals: usize,
+    qty_decimals: usize,
+    records: u64,
+    first_fault: Option<Fault>,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) const fn new(options: &'a OpenOptions) -> Self {
+        Self {
+            options,
+            symbol: None,
+            others: BTreeSet::new(),
+            price_decimals: 0,
+            qty_decimals: 0,
+            records: 0,
+            first_fault: None,
+        }
+    }
+
+    /// Whether a record of a symbol counts; two symbols without a choice are an error.
+    pub(super) fn admits(
+        &mut self,
+        symbol: &str,
+        location: impl FnOnce() -> Location,
+    ) -> Result<bool, Error> {
+        self.admits_either(symbol, symbol, location)
+    }
+
+    /// Like [`Survey::admits`] for a symbol that may be asked for by a shorter name.
+    pub(super) fn admits_either(
+        &mut self,
+        symbol: &str,
+        short: &str,
+        location: impl FnOnce() -> Location,
+    ) -> Result<bool, Error> {
+        if !is_wanted(self.options, symbol, short) {
+            if self.others.len() < MAX_LISTED_SYMBOLS {
+                self.others.insert(excerpt(symbol.as_bytes()));
+            }
+            return Ok(false);
+        }
+        match &self.symbol {
+            None => self.symbol = Some(symbol.to_owned()),
+            Some(first) if first != symbol => {
+                let [first, second] = [first.as_str(), symbol].map(|s| excerpt(s.as_bytes()));
+                return Err(Error::SeveralSymbols { location: location(), first, second });
+            }
+            Some(_) => {}
+        }
+        self.records += 1;
+        Ok(true)
+    }
+
+    /// Begins to count anew, for the next kind of records.
+    pub(super) const fn restart(&mut self) {
+        self.records = 0;
+    }
+
+    /// Whether enough has been seen.
+    pub(super) const fn is_done(&self) -> bool {
+        self.records >= SURVEY_RECORDS
+    }
+
+    /// Whether anything of the symbol has been seen.
+    pub(super) const fn has_symbol(&self) -> bool {
+        self.symbol.is_some()
+    }
+
+    pub(super) fn price(&mut self, text: &[u8]) {
+        self.price_decimals = self.price_decimals.max(clean_decimals(text));
+    }
+
+    pub(super) fn qty(&mut self, text: &[u8]) {
+        self.qty_decimals = self.qty_decimals.max(clean_decimals(text));
+    }
+
+    pub(super) fn fault(&mut self, fault: impl FnOnce() -> Fault) {
+        self.first_fault.get_or_insert_with(fault);
+    }
+
+    /// The instrument; sizes that were not given are `10^-k` with the decimals that were seen.
+    pub(super) fn finish(self, path: &Path, expected: &'static str) -> Result<Instrument, Error> {
+        let Some(symbol) = self.symbol else {
+            return Err(match (self.first_fault, &self.options.symbol) {
+                (Some(fault), _) if self.others.is_empty() => fault.into(),
+                (_, Some(symbol)) => Error::UnknownSymbol {
+                    path: path.into(),
+                    symbol: excerpt(symbol.as_bytes()),
+                    seen: self.others.into_iter().collect(),
+                },
+                _ => Error::UnknownFormat { path: path.into(), expected, found: "none".into() },
+            });
+        };
+        let options = self.options;
+        let tick = options.tick_size.clone().unwrap_or_else(|| decimal_step(self.price_decimals));
+        let lot = options.lot_size.clone().unwrap_or_else(|| decimal_step(self.qty_decimals));
+        Ok(Instrument::new(options.symbol_id, &symbol, &tick, &lot)?)
+    }
+}
+
+fn clean_decimals(text: &[u8]) -> usize {
+    match Decimal::parse(text) {
+        Ok(decimal) if !is_noisy(decimal) => decimals(text),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn float_noise_has_no_say_in_the_sizes() {
+        let options = OpenOptions::default();
+        let mut survey = Survey::new(&options);
+        assert!(survey.admits("X", || Location::file(Path::new("f"))).unwrap());
+        for text in ["1.50", "0.30000000000000004", "0.7999999999999999", "NaN"] {
+            survey.price(text.as_bytes());
+            survey.qty(text.as_bytes());
+        }
+        survey.qty(b"1e-3");
+        let instrument = survey.finish(Path::new("f"), "").unwrap();
+        assert_eq!((instrument.price_scale, instrument.qty_scale), (1, 3));
+    }
+
+    #[test]
+    fn a_second_symbol_needs_a_choice() {
+        let place = || Location::file(Path::new("f"));
+        let mut options = OpenOptions::default();
+        let mut survey = Survey::new(&options);
+        assert!(survey.admits("X", place).unwrap());
+        let error = survey.admits("Y", place).unwrap_err().to_string();
+        assert!(error.contains("found X and Y"), "{error}");
+        options.symbol = Some("Z".into());
+        let mut survey = Survey::new(&options);
+        assert!(!survey.admits("X", place).unwrap());
+        let error = survey.finish(Path::new("f"), "").unwrap_err().to_string();
+        assert!(error.contains("expected symbol Z, found X"), "{error}");
+    }
+}
