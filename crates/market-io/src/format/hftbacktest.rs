@@ -277,7 +277,9 @@ impl<R: Stretches> Feed for RowSource<R> {
             State::Rows => self.read_packet(packet)?,
         };
         if more {
-            self.decoder.stats.count(packet);
+            // The decoder has counted what it refused.
+            self.decoder.stats.packets += 1;
+            self.decoder.stats.snapshots += u64::from(packet.kind == PacketKind::Snapshot);
             self.decoder.stats.depth_updates += u64::from(packet.touches_book());
         }
         Ok(more)
