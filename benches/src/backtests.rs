@@ -1,5 +1,4 @@
-//! Whole backtests of hftbacktest, with and without features. One function per arm, so that callgrind
-//! can tell them apart.
+//! Whole backtests of hftbacktest, with and without features.
 
 use feature_hftbacktest::{FeatureBot, Features, Mode};
 use feature_runtime::built_in_set;
@@ -9,7 +8,7 @@ use hftbacktest::backtest::models::{
     CommonFees, ConstantLatency, RiskAdverseQueueModel, TradingValueFeeModel,
 };
 use hftbacktest::backtest::{Backtest, ExchangeKind, L2AssetBuilder};
-use hftbacktest::depth::{HashMapMarketDepth, L2MarketDepth, MarketDepth, ROIVectorMarketDepth};
+use hftbacktest::depth::{L2MarketDepth, MarketDepth};
 use hftbacktest::types::{Bot, ElapseResult, Event};
 
 use anyhow::{Context, Result};
@@ -48,9 +47,8 @@ where
     FeatureBot::new(backtest, features).context("one asset")
 }
 
-/// Every wake to the end, reading the depth's touch; the number of wakes.
-#[inline(always)]
-fn touch<MD: MarketDepth>(run: &mut Run<MD>) -> u64 {
+/// Every wake to the end, reading the touch of the depth; a sum that depends on it.
+pub fn touch<MD: MarketDepth>(run: &mut Run<MD>) -> u64 {
     let mut sum = 0;
     while run.wait_next_feed(false, 1_000_000_000_000).is_ok_and(|r| r == ElapseResult::MarketFeed)
     {
@@ -59,39 +57,16 @@ fn touch<MD: MarketDepth>(run: &mut Run<MD>) -> u64 {
     sum
 }
 
-/// Every wake to the end, reading best bid and mid; a sum that depends on them. `ARM` keeps the
-/// compiler from folding two arms into one.
-#[inline(always)]
-fn pull<MD: MarketDepth, const MID: usize, const ARM: u64>(run: &mut Run<MD>) -> u64 {
-    let mut sum = ARM;
+/// Every wake to the end, reading the best bid and one more feature; a sum that depends on them.
+pub fn pull<MD: MarketDepth>(run: &mut Run<MD>, feature: usize) -> u64 {
+    let mut sum = 0;
     while run.wait_next_feed(false, 1_000_000_000_000).is_ok_and(|r| r == ElapseResult::MarketFeed)
     {
-        for feature in [0, MID] {
+        for feature in [0, feature] {
             let value = run.get_feature_by_id(0, feature).ok().flatten();
             sum += value.map_or(0, |value| value.as_f64().to_bits() & 1);
         }
         sum += 1;
     }
     sum
-}
-
-macro_rules! arms {
-    ($($name:ident: $depth:ty, $wakes:expr;)*) => {
-        $(
-            /// One run to the end of the rows.
-            #[inline(never)]
-            pub fn $name(run: &mut Run<$depth>) -> u64 {
-                $wakes(run)
-            }
-        )*
-    };
-}
-
-arms! {
-    roi_stats_only: ROIVectorMarketDepth, touch;
-    roi_lob_shared: ROIVectorMarketDepth, pull::<_, 2, 1>;
-    roi_core: ROIVectorMarketDepth, pull::<_, 4, 2>;
-    hash_stats_only: HashMapMarketDepth, touch;
-    hash_lob_shared: HashMapMarketDepth, pull::<_, 2, 3>;
-    hash_core: HashMapMarketDepth, pull::<_, 4, 4>;
 }
