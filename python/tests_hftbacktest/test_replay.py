@@ -139,7 +139,7 @@ def test_two_assets(synthetic: str, tmp_path: Any) -> None:
 def test_masks_header_and_single_values(synthetic: str) -> None:
     asset = new_asset(synthetic)
     feed = asset.features()
-    spread = feed.index("spread_scaled")
+    spread = feed.index("spread_bps")
     assert np.isnan(feed.values).all()
     assert not fh.is_set(feed.valid, spread)
     feed.advance(fh.END)

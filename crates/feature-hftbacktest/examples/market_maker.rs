@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use feature_hftbacktest::{FeatureBot, Features, Mode};
-use feature_runtime::built_in_set;
+use feature_runtime::parse_set;
 use hftbacktest::backtest::assettype::LinearAsset;
 use hftbacktest::backtest::data::DataSource;
 use hftbacktest::backtest::models::{
@@ -167,13 +167,19 @@ fn new_bot(array: &Path, mode: Mode) -> Result<Bot100ms, Box<dyn Error>> {
     Ok(FeatureBot::new(backtest, features)?)
 }
 
+/// What the strategy pulls, and no more.
+const SET: &str = r#"{"id": "market_maker", "features": [
+    {"family": "mid_spread", "column": "mid_price_x2"},
+    {"family": "imbalance", "column": "depth_imbalance", "params": {"levels": 5}}
+]}"#;
+
 /// Runs both, and says what they did.
 fn compare(array: &Path) -> Result<(Run, Run), Box<dyn Error>> {
     let started = Instant::now();
     let hand = run(&mut new_bot(array, Mode::StatsOnly)?, |bot| Ok(by_hand(bot)))?;
     let hand_time = started.elapsed();
     let started = Instant::now();
-    let set = built_in_set("core_v1")?;
+    let set = parse_set(SET, "market_maker")?;
     let pull = run(&mut new_bot(array, Mode::LobFeature(set))?, pulled)?;
     let pull_time = started.elapsed();
     for (name, run, time) in [("by hand", &hand, hand_time), ("pulled", &pull, pull_time)] {
