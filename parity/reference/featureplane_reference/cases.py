@@ -13,7 +13,10 @@ from .numeric import float_of_word
 from .registry import feature_set_from_requests, features_from_canonical
 from .rows import Row, RowWriter
 
-_EXPECT_KEYS = {"frame", "seq", "source_seq", "ts", "epoch", "flags", "values", "approx", "invalid", "held", "ready", "changed"}
+_EXPECT_KEYS = {
+    *("frame", "seq", "source_seq", "ts", "epoch", "flags"),
+    *("values", "approx", "invalid", "held", "ready", "changed"),
+}
 
 
 #: Of the expected value, for ``approx``.
