@@ -116,9 +116,10 @@ def test_example_scripts_run(name: str) -> None:
     assert done.stdout
 
 
-def test_the_stub_is_that_of_the_module() -> None:
-    """Names and signatures only; `tools/check_stubs.py` compares every byte, but has to build."""
+@pytest.mark.parametrize("module", ["_lib", "_columns"])
+def test_the_stub_is_that_of_the_module(module: str) -> None:
+    """Names and signatures only; `tools/check_stubs.py` compares every byte of one, but has to build."""
     pytest.importorskip("mypy")
-    command = [sys.executable, "-m", "mypy.stubtest", "featureplane._lib"]
+    command = [sys.executable, "-m", "mypy.stubtest", f"featureplane.{module}"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT / "python/src")
     assert done.returncode == 0, done.stdout + done.stderr
