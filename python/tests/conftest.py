@@ -6,7 +6,6 @@ import gzip
 import json
 import math
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -85,32 +84,33 @@ def real() -> Path:
     return path
 
 
-def oib(bids: dict[Any, Any], asks: dict[Any, Any], halflife_bps: int) -> float:
+def oib(bids: dict[float, float], asks: dict[float, float], halflife_bps: int) -> float:
     """Imbalance of the notional, halved every `halflife_bps` from the mid: the formula of the replay plan."""
     mid = (max(bids) + min(asks)) / 2
 
-    def weighted(levels: dict[Any, Any]) -> float:
+    def weighted(levels: dict[float, float]) -> float:
         near = ((p, q) for p, q in levels.items() if abs(p / mid - 1) * 10_000 <= halflife_bps * 40)
         return math.fsum(
-            float(p * q) * math.exp(-math.log(2) / (halflife_bps * 1e-4) * abs(float(p / mid) - 1))
-            for p, q in near
+            p * q * math.exp(-math.log(2) / (halflife_bps * 1e-4) * abs(p / mid - 1)) for p, q in near
         )
 
     bid, ask = weighted(bids), weighted(asks)
     return (bid - ask) / (bid + ask)
 
 
-def book_states(recording: Path, times_ms: list[int]) -> Iterator[tuple[Any, Any]]:
+def book_states(
+    recording: Path, times_ms: list[int]
+) -> Iterator[tuple[dict[float, float], dict[float, float]]]:
     """Books of a USD-M recording strictly before the given times, from its JSON lines."""
     waiting: list[dict[str, Any]] = []
-    books: list[dict[Decimal, Decimal]] = []
+    books: list[dict[float, float]] = []
     due = iter(times_ms)
     next_ms: float = next(due)
     with gzip.open(recording, "rt") as lines:
         for line in lines:
             body = json.loads(line.partition(" ")[2])
             if "lastUpdateId" in body:
-                books = [{Decimal(p): Decimal(q) for p, q in body[side]} for side in ("bids", "asks")]
+                books = [{float(p): float(q) for p, q in body[side]} for side in ("bids", "asks")]
                 waiting = [update for update in waiting if update["u"] >= body["lastUpdateId"]]
             elif body.get("data", {}).get("e") == "depthUpdate":
                 waiting.append(body["data"])
@@ -122,9 +122,9 @@ def book_states(recording: Path, times_ms: list[int]) -> Iterator[tuple[Any, Any
                 apply(books, update)
 
 
-def apply(books: list[dict[Decimal, Decimal]], update: dict[str, Any]) -> None:
+def apply(books: list[dict[float, float]], update: dict[str, Any]) -> None:
     for book, side in zip(books, ("b", "a"), strict=True):
-        for price, qty in ((Decimal(p), Decimal(q)) for p, q in update[side]):
+        for price, qty in ((float(p), float(q)) for p, q in update[side]):
             if qty:
                 book[price] = qty
             else:

@@ -34,13 +34,18 @@ assert engine.process_packet("S", kind="snapshot", ts_event=1, bids=[(1, 2)], as
 view = engine.get_feature_view("S")
 assert view.words.tolist()[:2] == [1, 3] and len(view.to_bytes()) == 216
 assert len(fp.replay(sys.argv[1])) == 3 * 216
-for method, extra in (("to_polars", "polars"), ("to_pandas", "pandas"), ("to_arrow", "pyarrow")):
+config = fp.ExtractionConfig([fp.features.Mid()])
+out = sys.argv[1] + ".parquet"
+assert fp.extract_to_parquet(source=sys.argv[1], destination=out, config=config)["rows"] == 3
+replay = lambda: fp.extract_features("nowhere", [])
+frames = [(table.to_polars, "polars"), (table.to_pandas, "pandas"), (table.to_arrow, "pyarrow")]
+for call, extra in [*frames, (replay, "pyarrow")]:
     try:
-        getattr(table, method)()
+        call()
     except ModuleNotFoundError as error:
         assert f"featureplane[{extra}]" in str(error), error
     else:
-        raise AssertionError(method)
+        raise AssertionError(call)
 """
 
 

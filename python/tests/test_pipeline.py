@@ -323,20 +323,14 @@ def test_what_is_no_list_of_features_is_refused(log: Path, config: Any, message:
 
 def test_real_imbalance_equals_a_slow_book(real: Path) -> None:
     """One minute of a recorded day against books rebuilt from its JSON lines."""
-    config = fp.ExtractionConfig([features.OIB(halflife_bps=25, alias="oib")], trigger=triggers.Time(sec=1))
-    start = fp.extract(real, features=config.feature_set, emit=config.emit).to_polars()["ts_event"][5]
-    end = start + timedelta(seconds=60)
-    rows = fp.extract(real, features=config.feature_set, emit=config.emit, start=start, end=end).to_polars()
-    batch: Any = pl.from_arrow(
-        fp.extract_features(real, [{"type": "OIB", "halflife_bps": 25, "alias": "oib"}], start, end)
-    )
-    assert batch["oib"].equals(rows["oib"])
-    slow = [
-        oib(bids, asks, 25) for bids, asks in book_states(real, rows["ts_event"].dt.epoch("ms").to_list())
-    ]
+    start, end = "2024-08-08T23:55:00Z", "2024-08-08T23:56:00Z"
+    rows: Any = pl.from_arrow(fp.extract_features(real, REPLAY, start, end, step_us=1_000_000))
+    books = book_states(real, rows["ts"].dt.epoch("ms").to_list())
+    slow = [(oib(bids, asks, 25), oib(bids, asks, 50)) for bids, asks in books]
     assert len(slow) == rows.height == 60
-    assert rows["oib"].to_list() == pytest.approx(slow, abs=1e-12)
-    assert len(set(slow)) > 50
+    for column, values in zip(("oib_25bps", "oib_50bps"), zip(*slow, strict=True), strict=True):
+        assert rows[column].to_list() == pytest.approx(list(values), abs=1e-12)
+        assert len(set(values)) > 50
 
 
 def test_real_pipeline_to_parquet(real: Path, tmp_path: Path) -> None:

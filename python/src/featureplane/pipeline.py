@@ -19,6 +19,7 @@ from featureplane._extract import Paths, ProgressCallback, extract, extract_to_f
 from featureplane._feature import Fault, Feature, camel_case, faults_of, located, refuse, set_text
 from featureplane.errors import ConfigError
 from featureplane.registry import feature_columns
+from featureplane.table import needs
 
 if TYPE_CHECKING:
     import pyarrow
@@ -241,6 +242,7 @@ def extract_features(
     >>> batch.schema.names, batch.num_rows
     (['ts', 'oib_25bps', 'spread'], 2)
     """
+    needs("pyarrow", "extract_features")
     features, faults = _from_json(config_json)
     if isinstance(step_us, bool) or not isinstance(step_us, int) or step_us < 1:
         faults.append(f"step_us: {step_us!r} is not an integer of at least 1")

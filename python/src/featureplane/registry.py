@@ -16,7 +16,7 @@ def feature_sets() -> list[dict[str, Any]]:
     Examples
     --------
     >>> [entry["id"] for entry in feature_sets()][:2]
-    ['core_v1', 'lob_shared_v1', 'lob_shared_v2', 'lob_shared_v3', 'replay_snapshot_v1']
+    ['core_v1', 'lob_shared_v1']
     """
     return _lib.built_in_sets()
 
