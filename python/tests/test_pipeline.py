@@ -42,7 +42,7 @@ def filled(column: dict[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for param in column["params"]:
         if param["kind"] == "column":
-            given[param["key"]] = "mid"
+            given[param["key"]] = "mid_price_x2"
         elif param["required"] or param["key"] in ("span", "count"):
             given[param["key"]] = max(param["min"], 3)
     return given
@@ -55,7 +55,7 @@ def test_every_column_has_a_function_that_the_engine_takes() -> None:
     for name, column in zip(names, columns, strict=True):
         made = getattr(features, name)(**filled(column), alias="x")
         assert (made.family, made.column) == (column["family"], column["column"])
-        config = fp.ExtractionConfig([features.Mid(), made])
+        config = fp.ExtractionConfig([features.MidPriceX2(), made])
         assert fp.describe_set(config.feature_set)["features"][1]["name"] == "x"
         assert column["doc"] in getattr(features, name).__doc__
 
