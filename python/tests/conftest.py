@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +82,50 @@ def real() -> Path:
     if not path.exists():
         pytest.skip(f"no recorded data at {path}")
     return path
+
+
+def oib(bids: dict[float, float], asks: dict[float, float], halflife_bps: int) -> float:
+    """Imbalance of the notional, halved every `halflife_bps` from the mid: the formula of the replay plan."""
+    mid = (max(bids) + min(asks)) / 2
+
+    def weighted(levels: dict[float, float]) -> float:
+        near = ((p, q) for p, q in levels.items() if abs(p / mid - 1) * 10_000 <= halflife_bps * 40)
+        return math.fsum(
+            p * q * math.exp(-math.log(2) / (halflife_bps * 1e-4) * abs(p / mid - 1)) for p, q in near
+        )
+
+    bid, ask = weighted(bids), weighted(asks)
+    return (bid - ask) / (bid + ask)
+
+
+def book_states(
+    recording: Path, times_ms: list[int]
+) -> Iterator[tuple[dict[float, float], dict[float, float]]]:
+    """Books of a USD-M recording strictly before the given times, from its JSON lines."""
+    waiting: list[dict[str, Any]] = []
+    books: list[dict[float, float]] = []
+    due = iter(times_ms)
+    next_ms: float = next(due)
+    with gzip.open(recording, "rt") as lines:
+        for line in lines:
+            body = json.loads(line.partition(" ")[2])
+            if "lastUpdateId" in body:
+                books = [{float(p): float(q) for p, q in body[side]} for side in ("bids", "asks")]
+                waiting = [update for update in waiting if update["u"] >= body["lastUpdateId"]]
+            elif body.get("data", {}).get("e") == "depthUpdate":
+                waiting.append(body["data"])
+            while books and waiting:
+                update = waiting.pop(0)
+                while update["T"] >= next_ms:
+                    yield books[0], books[1]
+                    next_ms = next(due, math.inf)
+                apply(books, update)
+
+
+def apply(books: list[dict[float, float]], update: dict[str, Any]) -> None:
+    for book, side in zip(books, ("b", "a"), strict=True):
+        for price, qty in ((float(p), float(q)) for p, q in update[side]):
+            if qty:
+                book[price] = qty
+            else:
+                book.pop(price, None)

@@ -36,13 +36,18 @@ assert engine.process_packet("S", kind="snapshot", ts_event=1, bids=[(1, 2)], as
 view = engine.get_feature_view("S")
 assert view.words.tolist()[:2] == [1, 3] and len(view.to_bytes()) == 216
 assert len(fp.replay(sys.argv[1])) == 3 * 216
-for method, extra in (("to_polars", "polars"), ("to_pandas", "pandas"), ("to_arrow", "pyarrow")):
+config = fp.ExtractionConfig([fp.features.Mid()])
+out = sys.argv[1] + ".parquet"
+assert fp.extract_to_parquet(source=sys.argv[1], destination=out, config=config)["rows"] == 3
+replay = lambda: fp.extract_features("nowhere", [])
+frames = [(table.to_polars, "polars"), (table.to_pandas, "pandas"), (table.to_arrow, "pyarrow")]
+for call, extra in [*frames, (replay, "pyarrow")]:
     try:
-        getattr(table, method)()
+        call()
     except ModuleNotFoundError as error:
         assert f"featureplane[{extra}]" in str(error), error
     else:
-        raise AssertionError(method)
+        raise AssertionError(call)
 """
 
 
@@ -118,9 +123,10 @@ def test_example_scripts_run(name: str) -> None:
     assert done.stdout
 
 
-def test_the_stub_is_that_of_the_module() -> None:
-    """Names and signatures only; `tools/check_stubs.py` compares every byte, but has to build."""
+@pytest.mark.parametrize("module", ["_lib", "_columns"])
+def test_the_stub_is_that_of_the_module(module: str) -> None:
+    """Names and signatures only; `tools/check_stubs.py` compares every byte of one, but has to build."""
     pytest.importorskip("mypy")
-    command = [sys.executable, "-m", "mypy.stubtest", "featureplane._lib"]
+    command = [sys.executable, "-m", "mypy.stubtest", f"featureplane.{module}"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT / "python/src")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -63,6 +63,9 @@ fn column_json(family: &FamilyMeta, column: &ColumnMeta) -> Value {
             }
             ParamKind::Column => entry["kind"] = "column".into(),
         }
+        let is_one_of_two = column.alternative(param.key).is_some();
+        entry["required"] =
+            (entry.get("default").is_none_or(Value::is_null) && !is_one_of_two).into();
         entry
     });
     json!({

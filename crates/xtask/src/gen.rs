@@ -1,5 +1,6 @@
 //! Derived files: rendered into memory, then written or compared.
 
+mod columns;
 mod ids;
 mod reference;
 mod registry;
@@ -30,6 +31,7 @@ fn render(root: &Path) -> Result<Vec<Derived>> {
         Derived { path: "docs/reference/features.md", text: reference::features() },
         Derived { path: "docs/reference/sets.md", text: reference::sets(&sets) },
         Derived { path: "python/src/featureplane/_ids.py", text: ids::render(&sets, &formats) },
+        Derived { path: "python/src/featureplane/_columns.pyi", text: columns::render() },
     ])
 }
 

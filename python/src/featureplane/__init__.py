@@ -8,6 +8,7 @@ Examples
 3
 """
 
+from featureplane import features, triggers
 from featureplane._extract import extract, extract_to_file
 from featureplane._lib import FeatureEngine, FeatureView, __version__
 from featureplane._replay import replay
@@ -22,6 +23,7 @@ from featureplane.errors import (
     UnknownSymbolError,
 )
 from featureplane.frames import decode_frame, decode_frames, frame_dtype
+from featureplane.pipeline import ExtractionConfig, extract_features, extract_to_parquet
 from featureplane.quality import QualityFlags
 from featureplane.registry import describe_set, feature_columns, feature_sets
 from featureplane.synthetic import write_synthetic
@@ -30,6 +32,7 @@ from featureplane.table import FeatureTable
 __all__ = [
     "ConfigError",
     "DecodeError",
+    "ExtractionConfig",
     "FeatureEngine",
     "FeatureError",
     "FeatureTable",
@@ -45,10 +48,14 @@ __all__ = [
     "decode_frames",
     "describe_set",
     "extract",
+    "extract_features",
     "extract_to_file",
+    "extract_to_parquet",
     "feature_columns",
     "feature_sets",
+    "features",
     "frame_dtype",
     "replay",
+    "triggers",
     "write_synthetic",
 ]

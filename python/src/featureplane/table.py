@@ -102,12 +102,12 @@ class FeatureTable:
 
     def to_arrow(self) -> pyarrow.Table:
         """Return a PyArrow table that shares the buffers."""
-        table: pyarrow.Table = _needs("pyarrow", "to_arrow").table(self)
+        table: pyarrow.Table = needs("pyarrow", "to_arrow").table(self)
         return table
 
     def to_polars(self) -> polars.DataFrame:
         """Return a Polars frame; missing values are null."""
-        frame: polars.DataFrame = _needs("polars", "to_polars").DataFrame(self)
+        frame: polars.DataFrame = needs("polars", "to_polars").DataFrame(self)
         return frame
 
     def to_pandas(self, *, dtype_backend: Literal["numpy", "pyarrow"] = "numpy") -> pandas.DataFrame:
@@ -119,7 +119,7 @@ class FeatureTable:
             With ``"numpy"``, an integer column with missing values becomes float64; with ``"pyarrow"``
             it stays an integer column with nulls.
         """
-        pandas = _needs("pandas", "to_pandas")
+        pandas = needs("pandas", "to_pandas")
         table = self.to_arrow()
         if dtype_backend == "pyarrow":
             return table.to_pandas(types_mapper=pandas.ArrowDtype)
@@ -144,7 +144,7 @@ class FeatureTable:
         ConfigError
             There is no such column.
         """
-        np = _needs("numpy", "to_numpy")
+        np = needs("numpy", "to_numpy")
         dtype, data, valid = self._raw.column(column)
         if dtype == "O":
             return np.array(data, dtype=object)  # type: ignore[no-any-return]
@@ -167,7 +167,7 @@ class FeatureTable:
         )
 
 
-def _needs(module: str, method: str) -> ModuleType:
+def needs(module: str, method: str) -> ModuleType:
     """Import an optional package, or say which one is missing."""
     import importlib
 
