@@ -9,6 +9,7 @@ import random
 import struct
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,8 @@ def test_the_folded_model_is_the_pipeline(dataset: Dataset) -> None:
     pipeline = models.train_classifier(dataset, train)
     model = models.linear_model(pipeline, dataset, train)
     shares = pipeline.predict_proba(dataset.inputs[test])
-    mine = [model.score(row) for row in dataset.inputs[test].tolist()]
-    np.testing.assert_allclose(mine, shares, rtol=1e-6, atol=1e-9)
+    mine = [model.score(row) or () for row in dataset.inputs[test].tolist()]
+    np.testing.assert_allclose(np.array(mine), shares, rtol=1e-6, atol=1e-9)
     assert model.classes == tuple(pipeline.classes_)
     assert model.training == (dataset.times_ns[train].min(), dataset.times_ns[train].max(), len(train))
 
@@ -97,9 +98,9 @@ def test_scores_of_a_grid_are_those_of_the_reference(day: Path, exported: Path) 
     model = models.load_model(exported)
     table = models.score(day, exported, emit="step:1s")
     frame = table.to_polars()
-    for row, is_ready, *have in zip(
-        rows_in_units(table, model), frame["warmup_ready"], *(frame[name] for name in model.outputs), strict=True
-    ):
+    scores = [frame[name] for name in model.outputs]
+    rows = zip(rows_in_units(table, model), frame["warmup_ready"], *scores, strict=True)
+    for row, is_ready, *have in rows:
         want = model.score(row) if is_ready == 1 else None
         assert bits(have) == bits(want or [None] * len(have))
 
@@ -229,7 +230,7 @@ def test_labels_of_training_rows_end_before_test_rows_begin(dataset: Dataset) ->
         assert dataset.times_ns[train].max() + gap < dataset.times_ns[test].min()
         tested.append(test)
     assert len(tested) == 4
-    assert all(a[-1] + 1 == b[0] for a, b in zip(tested, tested[1:], strict=False))
+    assert all(a[-1] + 1 == b[0] for a, b in pairwise(tested))
     assert tested[-1][-1] == len(dataset.times_ns) - 1
     for train, test in models.purged_splits(dataset, 4, embargo=embargo, past_only=False):
         first, last = dataset.times_ns[test].min(), dataset.times_ns[test].max()
@@ -239,8 +240,9 @@ def test_labels_of_training_rows_end_before_test_rows_begin(dataset: Dataset) ->
 
 def test_splits_that_cannot_be_made_are_refused(dataset: Dataset) -> None:
     for folds, embargo, past_only in [(0, 0, True), (1, 0, False), (2, -1, True), (2, 10_000, True)]:
+        free = timedelta(seconds=embargo)
         with pytest.raises(ValueError, match=r"folds or more|leaves no rows"):
-            list(models.purged_splits(dataset, folds, embargo=timedelta(seconds=embargo), past_only=past_only))
+            list(models.purged_splits(dataset, folds, embargo=free, past_only=past_only))
 
 
 def test_a_dataset_has_complete_rows_and_labels_without_look_ahead(day: Path, dataset: Dataset) -> None:

@@ -11,7 +11,7 @@ import math
 import os
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
@@ -290,7 +290,11 @@ def _softmax(sums: list[float]) -> tuple[float, ...]:
     return tuple(part / total for part in parts)
 
 
-_LINKS = {"identity": tuple, "logistic": _logistic, "softmax": _softmax}
+_LINKS: dict[Link, Callable[[list[float]], tuple[float, ...]]] = {
+    "identity": lambda sums: tuple(sums),
+    "logistic": _logistic,
+    "softmax": _softmax,
+}
 
 # Port of `exp` of the `libm` crate 0.2.16 for x <= 0, which is FreeBSD's e_exp.c:
 # Copyright (C) 2004 by Sun Microsystems, Inc. All rights reserved. Permission to use, copy, modify,
