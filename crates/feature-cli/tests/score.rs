@@ -8,6 +8,10 @@ use std::path::Path;
 
 use command::{featureplane, market, names, recording};
 use feature_infer::{LinearModel, PlainWeights};
+use feature_kernel::meta::Scale;
+
+/// What a quantity of 1 is in the tables of the synthetic market, which has lots of 0.001.
+const LOTS: f64 = 1_000.0;
 
 /// A model of the plain weights 1, 2, 3 ... over a set.
 fn model(folder: &Path, set: &str, name: &str) -> LinearModel {
@@ -30,6 +34,7 @@ fn every_row_has_the_score_of_its_own_features() {
     let folder = tempfile::tempdir().unwrap();
     recording(folder.path(), "x.gz", &market());
     let model = model(folder.path(), "l2_linear_v1", "m.json");
+    let set = feature_runtime::built_in_set("l2_linear_v1").unwrap();
     let args = ["score", "--input", "x.gz", "--model", "m.json", "--out", "x.csv"];
     let said = featureplane(folder.path(), &args);
     assert_eq!((said.code, said.stderr.as_str()), (0, ""));
@@ -39,8 +44,11 @@ fn every_row_has_the_score_of_its_own_features() {
     let ready = head.iter().position(|name| name == "warmup_ready").unwrap();
     let mut scored = 0;
     for row in &rows {
-        let inputs: Result<Vec<f64>, _> =
-            row[first..row.len() - 1].iter().map(|cell| cell.parse()).collect();
+        let features = &row[first..row.len() - 1];
+        let numbers = features.iter().zip(set.features()).map(|(cell, feature)| {
+            cell.parse::<f64>().map(|x| if feature.scale == Scale::Qty { x / LOTS } else { x })
+        });
+        let inputs: Result<Vec<f64>, _> = numbers.collect();
         let have = row.last().unwrap();
         let (Ok(inputs), "1") = (inputs, row[ready].as_str()) else {
             assert_eq!(have, "", "{row:?}");

@@ -243,7 +243,8 @@ def _from_fields(raw: Mapping[str, Any]) -> LinearModel:
     if set(raw) != _FIELDS:
         raise ValueError(f"fields {sorted(set(raw) ^ _FIELDS)} are missing or unknown")
     if (raw["featureplane_model"], raw["kind"]) != (_VERSION, "linear"):
-        raise ValueError(f"expected linear, version {_VERSION}; found {raw['kind']}, {raw['featureplane_model']}")
+        found = f"{raw['kind']}, version {raw['featureplane_model']}"
+        raise ValueError(f"expected linear, version {_VERSION}; found {found}")
     training, calibration = raw["training"], raw["calibration"]
     return LinearModel(
         link=cast(Link, raw["link"]),

@@ -302,7 +302,8 @@ def linear_model(
         )
 
     bare = with_vectors(())
-    return with_vectors(_vectors(bare, dataset.inputs[rows[:: max(1, len(rows) // vectors)][:vectors]].tolist()))
+    chosen = rows[:: max(1, len(rows) // vectors)][:vectors]
+    return with_vectors(_vectors(bare, dataset.inputs[chosen].tolist()))
 
 
 def export_linear(
