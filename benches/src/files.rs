@@ -27,6 +27,7 @@ pub fn extract(open: &OpenOptions, set: &str, folder: &Path) -> Result<Output> {
     let job = Job {
         open: open.clone(),
         set: built_in_set(set)?.into(),
+        model: None,
         emission: Emission::Packet,
         from_ns: None,
         to_ns: None,

@@ -15,6 +15,7 @@ CRATES = ROOT / "crates"
 ENUMS = {
     "JobError": "feature-extract/src/error.rs",
     "EngineError": "feature-runtime/src/error.rs",
+    "ModelError": "feature-infer/src/error.rs",
     "KernelError": "feature-kernel/src/error.rs",
     "BookError": "lob-engine/src/error.rs",
     "InputError": "market-io/src/error.rs",

@@ -17,6 +17,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Read a market-data log and write a table of features (Parquet, Arrow IPC or CSV).
     Extract(Extract),
+    /// Score a market-data log with a model and write its features and scores.
+    Score(Score),
     /// Say what a file is: symbol, events, span, gaps, crossed time, tick and lot size.
     Inspect(Inspect),
     /// List the built-in feature sets, or the columns of one, or check a set file.
@@ -59,10 +61,30 @@ pub(crate) struct Input {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Extract {
     #[command(flatten)]
-    pub(crate) input: Input,
+    pub(crate) table: Table,
     /// Built-in set or a set file ending in .json.
     #[arg(long, default_value = "core_v1", value_name = "ID|FILE.json")]
     pub(crate) set: String,
+}
+
+/// Options of `score`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Score {
+    #[command(flatten)]
+    pub(crate) table: Table,
+    /// Model file.
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) model: PathBuf,
+    /// Set that the model was trained on, when it is not built in; must have the model's schema hash.
+    #[arg(long, value_name = "ID|FILE.json")]
+    pub(crate) set: Option<String>,
+}
+
+/// Options of every command that turns an input into a table.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Table {
+    #[command(flatten)]
+    pub(crate) input: Input,
     /// packet, trade, step:1s or trade-or-step:1s.
     #[arg(long, default_value = "packet", value_name = "EMISSION")]
     pub(crate) emit: String,

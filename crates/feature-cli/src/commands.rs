@@ -5,6 +5,7 @@ mod extract;
 mod features;
 mod inspect;
 mod parity;
+mod score;
 mod sets;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::args::{Args, Command, ParityCommand};
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.command {
         Command::Extract(extract) => extract::run(extract),
+        Command::Score(score) => score::run(score),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Sets(sets) => sets::run(sets),
         Command::Features(features) => features::run(features),

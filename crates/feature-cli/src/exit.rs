@@ -40,6 +40,7 @@ fn is_usage(error: &feature_extract::Error) -> bool {
         error,
         Job::Config { .. }
             | Job::Engine(_)
+            | Job::Model(_)
             | Job::Input(Input::Option { .. } | Input::NoInput | Input::Instrument(_))
             | Job::Output(
                 Output::UnknownEnding { .. }

@@ -17,6 +17,9 @@ pub enum Error {
     /// The feature set is wrong.
     #[error(transparent)]
     Engine(#[from] feature_runtime::Error),
+    /// The model cannot be used, or not with this feature set.
+    #[error(transparent)]
+    Model(#[from] feature_infer::Error),
     /// The input cannot be used.
     #[error(transparent)]
     Input(#[from] market_io::Error),

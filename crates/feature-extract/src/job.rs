@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use feature_infer::LinearModel;
 use feature_runtime::{FeatureSet, SymbolEngine};
 use market_io::sink::{
     DEFAULT_BATCH_ROWS, MemorySink, RowBatchBuilder, SinkOptions, TableSink, TableSpec,
@@ -19,6 +20,7 @@ use rayon::prelude::*;
 use crate::emission::Emission;
 use crate::error::Error;
 use crate::rows::RowMaker;
+use crate::scores::{ScoredRow, add_columns};
 use crate::summary::{Summary, quality_names};
 use crate::table::table_spec;
 
@@ -52,6 +54,8 @@ pub struct Job {
     pub open: OpenOptions,
     /// Feature set.
     pub set: Arc<FeatureSet>,
+    /// Model whose scores are columns after the features.
+    pub model: Option<Arc<LinearModel>>,
     /// When rows are written.
     pub emission: Emission,
     /// Window clock from which rows are written, UTC ns.
@@ -104,6 +108,9 @@ pub fn run(job: &Job, observer: &dyn Observer) -> Result<Output, Error> {
         drop(market_io::sink::create(path, &TableSpec::new([]), options)?);
     }
     let mut source = market_io::open(&job.open)?;
+    let instrument = source.instrument();
+    let scored = job.model.clone().map(|model| ScoredRow::new(model, &job.set, instrument));
+    let mut scored = scored.transpose()?;
     let spec = described(job, source.as_ref(), observer)?;
     let (mut sink, memory): (Box<dyn TableSink>, _) = match &job.destination {
         Destination::File { path, options } => {
@@ -119,7 +126,8 @@ pub fn run(job: &Job, observer: &dyn Observer) -> Result<Output, Error> {
     let mut rows = RowMaker::new(engine, job.emission, from_ns, to_ns);
     let mut pass = Pass::default();
     let mut batch = RowBatchBuilder::new(&spec, DEFAULT_BATCH_ROWS, &[&source.instrument().symbol]);
-    pass.read(source.as_mut(), &mut rows, &mut batch, sink.as_mut(), to_ns, observer)?;
+    let mut table = Table { batch: &mut batch, sink: sink.as_mut(), scored: scored.as_mut() };
+    pass.read(source.as_mut(), &mut rows, &mut table, to_ns, observer)?;
     if !batch.is_empty() {
         sink.write(&batch.finish())?;
     }
@@ -174,6 +182,9 @@ fn describe_range(job: &Job) -> String {
 /// The table's columns and metadata that says what made it.
 fn described(job: &Job, source: &dyn Source, observer: &dyn Observer) -> Result<TableSpec, Error> {
     let mut spec = table_spec(&job.set, source.instrument());
+    if let Some(model) = &job.model {
+        add_columns(&mut spec, model);
+    }
     let mut inputs = Vec::new();
     for path in job.open.inputs.iter().chain(&job.open.initial_snapshot) {
         let total = source.progress().1;
@@ -211,6 +222,30 @@ fn fingerprint(path: &Path, is_stopped: impl Fn() -> bool) -> Result<Option<(u64
     hash().map_err(|source| Error::File { path: path.into(), source })
 }
 
+/// Where the rows of one pass go.
+struct Table<'a> {
+    batch: &'a mut RowBatchBuilder,
+    sink: &'a mut dyn TableSink,
+    scored: Option<&'a mut ScoredRow>,
+}
+
+impl Table<'_> {
+    #[inline]
+    fn push(&mut self, words: &[u64], valid: &[u64]) -> Result<(), Error> {
+        match &mut self.scored {
+            Some(scored) => {
+                let (words, valid) = scored.extended(words, valid);
+                self.batch.push_row(words, valid);
+            }
+            None => self.batch.push_row(words, valid),
+        }
+        if self.batch.is_full() {
+            self.sink.write(&self.batch.finish())?;
+        }
+        Ok(())
+    }
+}
+
 /// Counts of one pass over the input.
 #[derive(Debug, Default)]
 struct Pass {
@@ -226,8 +261,7 @@ impl Pass {
         &mut self,
         source: &mut dyn Source,
         rows: &mut RowMaker,
-        batch: &mut RowBatchBuilder,
-        sink: &mut dyn TableSink,
+        table: &mut Table<'_>,
         to_ns: i64,
         observer: &dyn Observer,
     ) -> Result<(), Error> {
@@ -237,13 +271,11 @@ impl Pass {
         while source.next_packet(&mut packet)? {
             self.count(&packet);
             rows.push(&packet, &mut |words, valid| {
-                batch.push_row(words, valid);
-                if batch.is_full() && failed.is_none() {
-                    failed = sink.write(&batch.finish()).err();
-                }
+                let written = table.push(words, valid);
+                failed = failed.take().or(written.err());
             });
             if let Some(error) = failed {
-                return Err(error.into());
+                return Err(error);
             }
             if let Some(refusal) = rows.take_refusal() {
                 self.refused_count += 1;

@@ -8,6 +8,7 @@ mod error;
 mod inspect;
 mod job;
 mod rows;
+mod scores;
 mod summary;
 mod table;
 

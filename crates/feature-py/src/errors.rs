@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use feature_extract::Error as JobError;
+use feature_infer::Error as ModelError;
 use feature_kernel::Error as KernelError;
 use feature_runtime::Error as EngineError;
 use lob_engine::Error as BookError;
@@ -133,6 +134,7 @@ fn classify(error: &JobError) -> (Class, Details) {
     match error {
         JobError::Config { .. } => plain(CONFIG),
         JobError::Engine(error) => classify_engine(error),
+        JobError::Model(error) => classify_model(error),
         JobError::Input(error) => classify_input(error),
         JobError::Output(error) => classify_output(error),
         JobError::File { path, source } => system(INPUT, path, source),
@@ -155,6 +157,22 @@ fn classify_engine(error: &EngineError) -> (Class, Details) {
         EngineError::BadSetFile { origin, .. } => at(CONFIG, Path::new(origin)),
         EngineError::StateMismatch { field: "schema hash", .. } => plain(SCHEMA),
         EngineError::StateMismatch { .. } => plain(DECODE),
+        _ => plain(FEATURE),
+    }
+}
+
+fn classify_model(error: &ModelError) -> (Class, Details) {
+    match error {
+        ModelError::File { path, source } => system(INPUT, path, source),
+        ModelError::Dimension { .. } | ModelError::Order { .. } | ModelError::Schema { .. } => {
+            plain(SCHEMA)
+        }
+        ModelError::Malformed { .. }
+        | ModelError::Field { .. }
+        | ModelError::Checksum { .. }
+        | ModelError::TestVector { .. }
+        | ModelError::Weights { .. } => plain(DECODE),
+        ModelError::NotPlain(_) => plain(CONFIG),
         _ => plain(FEATURE),
     }
 }

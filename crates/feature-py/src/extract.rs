@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use feature_extract::{Destination, Job, Observer, Output, parse_time_ns, run_all};
+use feature_infer::LinearModel;
 use market_io::OpenOptions;
 use market_io::sink::{Compression, Existing, SinkOptions};
 use pyo3::prelude::*;
@@ -34,6 +35,7 @@ pub(crate) struct Request {
     format: String,
     symbols: Vec<String>,
     features: String,
+    model: Option<PathBuf>,
     emit: String,
     start: Option<String>,
     end: Option<String>,
@@ -50,6 +52,8 @@ impl Request {
     /// One job per symbol.
     fn into_jobs(self) -> PyResult<Vec<Job>> {
         let set = Arc::new(load_set(&self.features)?);
+        let model = self.model.as_deref().map(LinearModel::load).transpose();
+        let model = model.map_err(raise)?.map(Arc::new);
         let time = |text: &Option<String>| text.as_deref().map(parse_time_ns).transpose();
         let destination = self.destination()?;
         let job = Job {
@@ -63,6 +67,7 @@ impl Request {
                 ..OpenOptions::default()
             },
             set,
+            model,
             emission: self.emit.parse().map_err(|e: feature_extract::Error| raise(e))?,
             from_ns: time(&self.start).map_err(raise)?,
             to_ns: time(&self.end).map_err(raise)?,

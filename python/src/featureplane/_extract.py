@@ -178,6 +178,7 @@ def _request(
         "emit": emit,
         "start": time_text(start),
         "end": time_text(end),
+        "model": None,
         "jobs": None,
         "out": None,
         "compression": "zstd",

@@ -51,6 +51,7 @@ fn extract(args: &Demo, market: &Path) -> anyhow::Result<Summary> {
     let job = Job {
         open: open(market),
         set: Arc::new(feature_runtime::built_in_set("core_v1")?),
+        model: None,
         emission: Emission::Packet,
         from_ns: None,
         to_ns: None,

@@ -5,17 +5,28 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use feature_extract::{Destination, Emission, Job, Output, Summary, parse_time_ns, run_all};
+use feature_infer::LinearModel;
+use feature_runtime::FeatureSet;
 use market_io::OpenOptions;
 use market_io::sink::{Compression, Existing, SinkOptions, file_stem};
 
-use crate::args::{Compression as CompressionArg, Extract, Input};
+use crate::args::{Compression as CompressionArg, Extract, Input, Table};
 use crate::exit::{REJECTED, Usage};
 use crate::print;
 use crate::progress::Bars;
 
 /// Extracts features of one or several symbols.
 pub(crate) fn run(args: &Extract) -> anyhow::Result<ExitCode> {
-    let jobs = jobs(args)?;
+    write(&args.table, &Arc::new(feature_runtime::load_set(&args.set)?), None)
+}
+
+/// Writes the tables of a set, with the scores of a model when there is one.
+pub(crate) fn write(
+    args: &Table,
+    set: &Arc<FeatureSet>,
+    model: Option<&Arc<LinearModel>>,
+) -> anyhow::Result<ExitCode> {
+    let jobs = jobs(args, set, model)?;
     let bars = Bars::new(args.json);
     let result = run_all(&jobs, args.jobs.max(1), &bars);
     bars.clear();
@@ -44,8 +55,11 @@ pub(crate) fn open_options(input: &Input, symbol: Option<&String>) -> anyhow::Re
     })
 }
 
-fn jobs(args: &Extract) -> anyhow::Result<Vec<Job>> {
-    let set = Arc::new(feature_runtime::load_set(&args.set)?);
+fn jobs(
+    args: &Table,
+    set: &Arc<FeatureSet>,
+    model: Option<&Arc<LinearModel>>,
+) -> anyhow::Result<Vec<Job>> {
     let emission: Emission = args.emit.parse()?;
     let time = |text: &Option<String>| text.as_deref().map(parse_time_ns).transpose();
     let (from_ns, to_ns) = (time(&args.from)?, time(&args.to)?);
@@ -79,7 +93,8 @@ fn jobs(args: &Extract) -> anyhow::Result<Vec<Job>> {
             }
             Ok(Job {
                 open: open_options(&args.input, symbol)?,
-                set: Arc::clone(&set),
+                set: Arc::clone(set),
+                model: model.cloned(),
                 emission,
                 from_ns,
                 to_ns,

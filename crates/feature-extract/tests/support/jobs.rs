@@ -45,6 +45,7 @@ pub fn job(inputs: &[&Path], set_id: &str, emission: &str) -> Job {
             ..OpenOptions::default()
         },
         set: set(set_id),
+        model: None,
         emission: emission.parse().unwrap(),
         from_ns: None,
         to_ns: None,

@@ -1,0 +1,84 @@
+//! `featureplane score`: scores beside the features they come from, and models that are refused.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+#[path = "support/command.rs"]
+mod command;
+
+use std::path::Path;
+
+use command::{featureplane, market, names, recording};
+use feature_infer::{LinearModel, PlainWeights};
+use feature_kernel::meta::Scale;
+
+/// What a quantity of 1 is in the tables of the synthetic market, which has lots of 0.001.
+const LOTS: f64 = 1_000.0;
+
+/// A model of the plain weights 1, 2, 3 ... over a set.
+fn model(folder: &Path, set: &str, name: &str) -> LinearModel {
+    let set = feature_runtime::built_in_set(set).unwrap();
+    let weights = (0..set.len()).map(|index| 1e-4 * index as f64).collect();
+    let model = LinearModel::from_plain(&PlainWeights { bias: -1.0, weights }, &set).unwrap();
+    std::fs::write(folder.join(name), model.to_json()).unwrap();
+    model
+}
+
+/// Cells of a CSV by row and name.
+fn cells(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut rows = text.lines().map(|line| line.split(',').map(str::to_owned).collect());
+    (rows.next().unwrap(), rows.collect())
+}
+
+#[test]
+fn every_row_has_the_score_of_its_own_features() {
+    let folder = tempfile::tempdir().unwrap();
+    recording(folder.path(), "x.gz", &market());
+    let model = model(folder.path(), "l2_linear_v1", "m.json");
+    let set = feature_runtime::built_in_set("l2_linear_v1").unwrap();
+    let args = ["score", "--input", "x.gz", "--model", "m.json", "--out", "x.csv"];
+    let said = featureplane(folder.path(), &args);
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+    let (head, rows) = cells(&folder.path().join("x.csv"));
+    assert_eq!(head.last().unwrap(), "p_up");
+    let first = head.iter().position(|name| *name == model.features()[0]).unwrap();
+    let ready = head.iter().position(|name| name == "warmup_ready").unwrap();
+    let mut scored = 0;
+    for row in &rows {
+        let features = &row[first..row.len() - 1];
+        let numbers = features.iter().zip(set.features()).map(|(cell, feature)| {
+            cell.parse::<f64>().map(|x| if feature.scale == Scale::Qty { x / LOTS } else { x })
+        });
+        let inputs: Result<Vec<f64>, _> = numbers.collect();
+        let have = row.last().unwrap();
+        let (Ok(inputs), "1") = (inputs, row[ready].as_str()) else {
+            assert_eq!(have, "", "{row:?}");
+            continue;
+        };
+        let mut want = [0.0];
+        assert!(model.score(&inputs, &mut want));
+        assert_eq!(have.parse::<f64>().unwrap().to_bits(), want[0].to_bits(), "{row:?}");
+        scored += 1;
+    }
+    assert!(scored > 20 && scored < rows.len(), "{scored} of {} rows", rows.len());
+}
+
+#[test]
+fn a_model_that_does_not_fit_is_refused_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    recording(folder.path(), "x.gz", &market());
+    let good = model(folder.path(), "l2_linear_v1", "m.json").to_json();
+    let run = |model: &str, more: &[&str]| {
+        let args = ["score", "--input", "x.gz", "--model", model, "--out", "x.parquet"];
+        featureplane(folder.path(), &[&args[..], more].concat())
+    };
+    let said = run("m.json", &["--set", "core_v1"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.stderr.contains("the model has 18 inputs (set `l2_linear_v1`)"), "{said:?}");
+    assert!(said.stderr.contains("`core_v1` has"), "{said:?}");
+    std::fs::write(folder.path().join("edited.json"), good.replace("0.0003", "0.0004")).unwrap();
+    let said = run("edited.json", &[]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.stderr.contains("checksum"), "{said:?}");
+    assert!(run("absent.json", &[]).stderr.contains("absent.json"));
+    assert_eq!(names(folder.path()), ["edited.json", "m.json", "x.gz"]);
+}

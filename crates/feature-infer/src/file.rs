@@ -1,0 +1,116 @@
+//! The model file: its fields, and the checksum over them (`specs/model-file.md`).
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the file format.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// How sums become scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Link {
+    /// The sum itself: a regression, in units of its label.
+    Identity,
+    /// `1 / (1 + e^-z)`: probability of the second of two classes.
+    Logistic,
+    /// `e^z_k / sum(e^z)`: one probability per class.
+    Softmax,
+}
+
+impl Link {
+    /// Name in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Logistic => "logistic",
+            Self::Softmax => "softmax",
+        }
+    }
+}
+
+/// `slope * z + offset`, applied to every sum before the link; 1 and 0 change nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Factor of the sum.
+    pub slope: f64,
+    /// Added after it.
+    pub offset: f64,
+}
+
+/// What the model was trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Event time of the first row, UTC ns; 0 when unknown.
+    pub from_ns: i64,
+    /// Event time of the last row, UTC ns; 0 when unknown.
+    pub to_ns: i64,
+    /// Number of rows; 0 when unknown.
+    pub rows: u64,
+}
+
+/// Inputs with the scores that the trainer computed for them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestVector {
+    /// One number per feature, in units (not in ticks).
+    pub inputs: Vec<f64>,
+    /// One number per output.
+    pub scores: Vec<f64>,
+}
+
+/// The file as it is written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelFile {
+    pub(crate) featureplane_model: u32,
+    pub(crate) kind: String,
+    pub(crate) link: Link,
+    pub(crate) feature_set_id: String,
+    pub(crate) schema_hash: String,
+    pub(crate) features: Vec<String>,
+    pub(crate) classes: Vec<String>,
+    pub(crate) intercepts: Vec<f64>,
+    pub(crate) weights: Vec<Vec<f64>>,
+    pub(crate) calibration: Calibration,
+    pub(crate) training: Training,
+    pub(crate) test_vectors: Vec<TestVector>,
+    pub(crate) checksum: String,
+}
+
+impl ModelFile {
+    /// FNV-1a over the lines of the specification, 16 hex digits.
+    pub(crate) fn computed_checksum(&self) -> String {
+        let mut lines = vec![
+            self.kind.clone(),
+            self.link.name().into(),
+            self.feature_set_id.clone(),
+            self.schema_hash.clone(),
+        ];
+        lines.extend(self.features.iter().map(|name| format!("feature {name}")));
+        lines.extend(self.classes.iter().map(|label| format!("class {label}")));
+        let calibration = [self.calibration.slope, self.calibration.offset];
+        let numbers = self.intercepts.iter().chain(self.weights.iter().flatten());
+        lines.extend(numbers.chain(&calibration).map(|x| format!("{:016x}", x.to_bits())));
+        format!("{:016x}", fnv1a(lines.join("\n").as_bytes()))
+    }
+}
+
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fnv1a;
+
+    #[test]
+    fn the_hash_is_fnv_1a() {
+        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+}

@@ -1,0 +1,308 @@
+//! Linear models: one weighted sum per class, in one written order.
+
+use std::path::Path;
+
+use feature_kernel::FeatureSet;
+use feature_kernel::numeric::det_exp;
+
+use crate::error::Error;
+use crate::file::{Calibration, FORMAT_VERSION, Link, ModelFile, TestVector, Training};
+use crate::plain::PlainWeights;
+
+const KIND: &str = "linear";
+
+/// A linear model whose file was checked: lengths, checksum and test vectors agree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinearModel {
+    file: ModelFile,
+    schema_hash: u64,
+    outputs: Vec<String>,
+    /// Row after row, one per output.
+    weights: Vec<f64>,
+}
+
+impl LinearModel {
+    /// Reads and checks a model file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`], else as [`LinearModel::parse`].
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| Error::File { path: path.into(), source })?;
+        Self::parse(&text)
+    }
+
+    /// Reads and checks the text of a model file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] when it is no such JSON, [`Error::Field`] when a field cannot be used,
+    /// [`Error::Checksum`] when it was changed, [`Error::TestVector`] when a score differs in any bit.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let file = serde_json::from_str(text).map_err(|source| Error::Malformed { source })?;
+        Self::checked(file)
+    }
+
+    /// The model as the text of a file, which [`LinearModel::parse`] reads back bit for bit.
+    ///
+    /// # Panics
+    ///
+    /// Never: every field is text or a finite number.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(&self.file).expect("Invariant: plain fields") + "\n"
+    }
+
+    /// A binary classifier over the columns of a set, from weights without a contract of their own:
+    /// the caller says which set they belong to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dimension`] when the set has another number of features.
+    pub fn from_plain(plain: &PlainWeights, set: &FeatureSet) -> Result<Self, Error> {
+        if plain.weights.len() != set.len() {
+            return Err(Error::Dimension {
+                model_set: "plain weights".into(),
+                model: plain.weights.len(),
+                set: set.id().into(),
+                features: set.len(),
+            });
+        }
+        let mut file = ModelFile {
+            featureplane_model: FORMAT_VERSION,
+            kind: KIND.into(),
+            link: Link::Logistic,
+            feature_set_id: set.id().into(),
+            schema_hash: format!("{:016x}", set.schema_hash()),
+            features: set.features().iter().map(|feature| feature.name.clone()).collect(),
+            classes: vec!["rest".into(), "up".into()],
+            intercepts: vec![plain.bias],
+            weights: vec![plain.weights.clone()],
+            calibration: Calibration { slope: 1.0, offset: 0.0 },
+            training: Training { from_ns: 0, to_ns: 0, rows: 0 },
+            test_vectors: Vec::new(),
+            checksum: String::new(),
+        };
+        file.checksum = file.computed_checksum();
+        let mut model = Self::assembled(file)?;
+        let inputs = vec![0.0; set.len()];
+        let mut scores = vec![0.0];
+        model.score(&inputs, &mut scores);
+        model.file.test_vectors.push(TestVector { inputs, scores });
+        Ok(model)
+    }
+
+    /// The bias and the weights alone, as the plain text holds them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPlain`] for several rows or a calibration that is not the identity.
+    pub fn to_plain(&self) -> Result<PlainWeights, Error> {
+        let (slope, offset) = (self.file.calibration.slope, self.file.calibration.offset);
+        if slope.to_bits() != 1_f64.to_bits() || offset.to_bits() != 0 {
+            return Err(Error::NotPlain(format!("slope {slope:?} and offset {offset:?}")));
+        }
+        match self.file.intercepts[..] {
+            [bias] => Ok(PlainWeights { bias, weights: self.weights.clone() }),
+            _ => Err(Error::NotPlain(format!("{} rows", self.file.intercepts.len()))),
+        }
+    }
+
+    /// Scores of one row; `false`, and scores without meaning, when a sum is not finite.
+    ///
+    /// Products are added in the order of the features to the intercept, one rounding each.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the lengths are not those of [`LinearModel::features`] and [`LinearModel::outputs`].
+    #[inline]
+    pub fn score(&self, inputs: &[f64], scores: &mut [f64]) -> bool {
+        assert_eq!(inputs.len(), self.file.features.len(), "one input per feature");
+        assert_eq!(scores.len(), self.outputs.len(), "one score per output");
+        let Calibration { slope, offset } = self.file.calibration;
+        let rows = self.weights.chunks_exact(inputs.len()).zip(&self.file.intercepts);
+        for (score, (weights, intercept)) in scores.iter_mut().zip(rows) {
+            let mut sum = *intercept;
+            for (weight, input) in weights.iter().zip(inputs) {
+                sum += weight * input;
+            }
+            // The last addition turns -0.0 into 0.0, which is the only zero that leaves.
+            *score = slope * sum + offset + 0.0;
+        }
+        if !scores.iter().all(|sum| sum.is_finite()) {
+            return false;
+        }
+        match self.file.link {
+            Link::Identity => {}
+            Link::Logistic => scores[0] = logistic(scores[0]),
+            Link::Softmax => softmax(scores),
+        }
+        true
+    }
+
+    /// Id of the feature set it was trained on.
+    #[must_use]
+    pub fn feature_set_id(&self) -> &str {
+        &self.file.feature_set_id
+    }
+
+    /// Schema hash of the feature set it was trained on.
+    #[must_use]
+    pub fn schema_hash(&self) -> u64 {
+        self.schema_hash
+    }
+
+    /// Names of the inputs, in order.
+    #[must_use]
+    pub fn features(&self) -> &[String] {
+        &self.file.features
+    }
+
+    /// Names of the scores: `score` for a regression, `p_<class>` for probabilities.
+    #[must_use]
+    pub fn outputs(&self) -> &[String] {
+        &self.outputs
+    }
+
+    /// How sums become scores.
+    #[must_use]
+    pub fn link(&self) -> Link {
+        self.file.link
+    }
+
+    /// What it was trained on.
+    #[must_use]
+    pub fn training(&self) -> Training {
+        self.file.training
+    }
+
+    /// Checksum of the file, 16 hex digits.
+    #[must_use]
+    pub fn checksum(&self) -> &str {
+        &self.file.checksum
+    }
+
+    fn checked(file: ModelFile) -> Result<Self, Error> {
+        let model = Self::assembled(file)?;
+        if model.file.test_vectors.is_empty() {
+            return Err(field("test_vectors", "1 or more", "none"));
+        }
+        for (index, vector) in model.file.test_vectors.iter().enumerate() {
+            model.check_vector(index, vector)?;
+        }
+        Ok(model)
+    }
+
+    fn check_vector(&self, index: usize, vector: &TestVector) -> Result<(), Error> {
+        let place = format!("test_vectors[{index}]");
+        check_length(&format!("{place}.inputs"), self.features().len(), vector.inputs.len())?;
+        check_length(&format!("{place}.scores"), self.outputs.len(), vector.scores.len())?;
+        let mut scores = vec![0.0; self.outputs.len()];
+        if !self.score(&vector.inputs, &mut scores) {
+            return Err(field(&place, "finite sums", "a sum beyond f64"));
+        }
+        let pairs = vector.scores.iter().zip(&scores);
+        match pairs.enumerate().find(|(_, (want, have))| want.to_bits() != have.to_bits()) {
+            Some((output, (&expected, &found))) => {
+                Err(Error::TestVector { index, output, expected, found })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Everything but the test vectors.
+    fn assembled(file: ModelFile) -> Result<Self, Error> {
+        if file.featureplane_model != FORMAT_VERSION {
+            let found = file.featureplane_model;
+            return Err(field("featureplane_model", FORMAT_VERSION, found));
+        }
+        if file.kind != KIND {
+            return Err(field("kind", KIND, format!("`{}`", file.kind.escape_default())));
+        }
+        let is_hash = |text: &str| {
+            text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let schema_hash = match u64::from_str_radix(&file.schema_hash, 16) {
+            Ok(hash) if is_hash(&file.schema_hash) => hash,
+            _ => {
+                return Err(field(
+                    "schema_hash",
+                    "16 hex digits",
+                    file.schema_hash.escape_default(),
+                ));
+            }
+        };
+        if file.features.is_empty() {
+            return Err(field("features", "1 or more", "none"));
+        }
+        let outputs = outputs(file.link, &file.classes)?;
+        check_length("intercepts", outputs.len(), file.intercepts.len())?;
+        check_length("weights", outputs.len(), file.weights.len())?;
+        for (row, weights) in file.weights.iter().enumerate() {
+            check_length(&format!("weights[{row}]"), file.features.len(), weights.len())?;
+        }
+        let computed = file.computed_checksum();
+        if file.checksum != computed {
+            return Err(Error::Checksum { stated: file.checksum, computed });
+        }
+        let weights = file.weights.concat();
+        Ok(Self { file, schema_hash, outputs, weights })
+    }
+}
+
+fn outputs(link: Link, classes: &[String]) -> Result<Vec<String>, Error> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
+    for (index, label) in classes.iter().enumerate() {
+        let place = format!("classes[{index}]");
+        if label.is_empty() || !label.chars().all(allowed) {
+            return Err(field(&place, "letters, digits, `_+-.`", label.escape_default()));
+        }
+        if classes[..index].contains(label) {
+            return Err(field(&place, "a label of its own", label));
+        }
+    }
+    match (link, classes) {
+        (Link::Identity, []) => Ok(vec!["score".into()]),
+        (Link::Logistic, [_, positive]) => Ok(vec![format!("p_{positive}")]),
+        (Link::Softmax, [_, _, ..]) => Ok(classes.iter().map(|c| format!("p_{c}")).collect()),
+        (Link::Identity, _) => Err(field("classes", "none for `identity`", classes.len())),
+        (Link::Logistic, _) => Err(field("classes", "2 for `logistic`", classes.len())),
+        (Link::Softmax, _) => Err(field("classes", "2 or more for `softmax`", classes.len())),
+    }
+}
+
+fn field(field: &str, expected: impl ToString, found: impl ToString) -> Error {
+    Error::Field { field: field.into(), expected: expected.to_string(), found: found.to_string() }
+}
+
+fn check_length(name: &str, expected: usize, found: usize) -> Result<(), Error> {
+    if expected == found { Ok(()) } else { Err(field(name, format!("{expected} values"), found)) }
+}
+
+/// The exponent is never positive, so that nothing overflows.
+fn logistic(z: f64) -> f64 {
+    let e = det_exp(-z.abs());
+    if z >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
+}
+
+fn softmax(sums: &mut [f64]) {
+    let mut largest = sums[0];
+    for &sum in sums.iter() {
+        if sum > largest {
+            largest = sum;
+        }
+    }
+    let mut total = 0.0;
+    for sum in sums.iter_mut() {
+        *sum = det_exp(*sum - largest);
+        total += *sum;
+    }
+    for sum in sums.iter_mut() {
+        *sum /= total;
+    }
+}
+
+#[cfg(test)]
+#[path = "linear_tests.rs"]
+mod tests;

@@ -1,0 +1,159 @@
+//! A model bound to a feature set and an instrument: from frames and rows to scores.
+
+use std::sync::Arc;
+
+use feature_kernel::frame::bit;
+use feature_kernel::meta::{Dtype, Scale};
+use feature_kernel::{Feature, FeatureSet, FrameRef};
+use market_model::{Instrument, POW10};
+
+use crate::error::Error;
+use crate::linear::LinearModel;
+
+/// Scores frames of one feature set and instrument; allocates nothing after it was made.
+#[derive(Debug, Clone)]
+pub struct Scorer {
+    model: Arc<LinearModel>,
+    feature_set_id: String,
+    columns: Vec<Column>,
+    inputs: Vec<f64>,
+    scores: Vec<f64>,
+}
+
+/// How a word of a frame becomes a number in units.
+#[derive(Debug, Clone, Copy)]
+struct Column {
+    dtype: Dtype,
+    divisor: Option<f64>,
+}
+
+impl Scorer {
+    /// Binds a model to the set whose frames it will see.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dimension`], [`Error::Order`] or [`Error::Schema`] when the model was trained on others.
+    pub fn new(
+        model: Arc<LinearModel>,
+        set: &FeatureSet,
+        instrument: &Instrument,
+    ) -> Result<Self, Error> {
+        check(&model, set)?;
+        let columns = set.features().iter().map(|feature| Column::new(feature, instrument));
+        Ok(Self {
+            feature_set_id: set.id().into(),
+            columns: columns.collect(),
+            inputs: vec![0.0; set.len()],
+            scores: vec![0.0; model.outputs().len()],
+            model,
+        })
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &LinearModel {
+        &self.model
+    }
+
+    /// Scores of a frame; `None` when an input is not valid or not ready, or a sum is not finite.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Schema`] or [`Error::Dimension`] for a frame of another set.
+    #[inline]
+    pub fn score_frame(&mut self, frame: FrameRef<'_>) -> Result<Option<&[f64]>, Error> {
+        if frame.schema_hash() != self.model.schema_hash() {
+            return Err(self.wrong_schema(frame.schema_hash()));
+        }
+        if frame.feature_count() != self.columns.len() {
+            return Err(Error::Dimension {
+                model_set: self.model.feature_set_id().into(),
+                model: self.columns.len(),
+                set: self.feature_set_id.clone(),
+                features: frame.feature_count(),
+            });
+        }
+        let ready = frame.warmup_ready_mask();
+        let is_ready = (0..self.columns.len()).all(|index| bit(ready, index));
+        Ok(self.score_words(frame.values(), is_ready, |index| bit(frame.valid_mask(), index)))
+    }
+
+    /// Scores of the words of a row, in the order of the set; `None` as for frames.
+    ///
+    /// # Panics
+    ///
+    /// Panics when there are fewer words than features.
+    #[inline]
+    pub fn score_words(
+        &mut self,
+        words: &[u64],
+        is_ready: bool,
+        is_valid: impl Fn(usize) -> bool,
+    ) -> Option<&[f64]> {
+        let usable = is_ready && (0..self.columns.len()).all(is_valid);
+        if !usable {
+            return None;
+        }
+        for (index, column) in self.columns.iter().enumerate() {
+            self.inputs[index] = column.number(words[index]);
+        }
+        let is_finite = self.model.score(&self.inputs, &mut self.scores);
+        is_finite.then_some(self.scores.as_slice())
+    }
+
+    #[cold]
+    fn wrong_schema(&self, found: u64) -> Error {
+        Error::Schema {
+            model_set: self.model.feature_set_id().into(),
+            model: self.model.schema_hash(),
+            set: self.feature_set_id.clone(),
+            found,
+        }
+    }
+}
+
+/// Names first: they say more than two hashes.
+fn check(model: &LinearModel, set: &FeatureSet) -> Result<(), Error> {
+    let (model_set, set_id) = (model.feature_set_id().to_owned(), set.id().to_owned());
+    if model.features().len() != set.len() {
+        let (model, features) = (model.features().len(), set.len());
+        return Err(Error::Dimension { model_set, model, set: set_id, features });
+    }
+    let mut pairs = model.features().iter().zip(set.features()).enumerate();
+    if let Some((index, (name, feature))) = pairs.find(|(_, (name, f))| **name != f.name) {
+        let (model, feature) = (name.clone(), feature.name.clone());
+        return Err(Error::Order { index, model_set, model, set: set_id, feature });
+    }
+    if model.schema_hash() != set.schema_hash() {
+        let (model, found) = (model.schema_hash(), set.schema_hash());
+        return Err(Error::Schema { model_set, model, set: set_id, found });
+    }
+    Ok(())
+}
+
+impl Column {
+    fn new(feature: &Feature, instrument: &Instrument) -> Self {
+        let price = POW10[usize::from(instrument.price_scale)] as f64;
+        let divisor = match feature.scale {
+            Scale::None => None,
+            Scale::Price => Some(price),
+            Scale::PriceX2 => Some(2.0 * price),
+            Scale::Qty => Some(POW10[usize::from(instrument.qty_scale)] as f64),
+            Scale::Times(factor) => Some(factor as f64),
+        };
+        Self { dtype: feature.column.dtype, divisor }
+    }
+
+    #[inline]
+    fn number(self, word: u64) -> f64 {
+        let x = match self.dtype {
+            Dtype::I64 => word.cast_signed() as f64,
+            Dtype::U32 => word as f64,
+            Dtype::F64 => f64::from_bits(word),
+        };
+        match self.divisor {
+            Some(divisor) => x / divisor,
+            None => x,
+        }
+    }
+}
