@@ -62,6 +62,8 @@ def AskDepthBand(*, lo_bps: int = 0, hi_bps: int, alias: str | None = None) -> F
     """Ask quantity with lo_bps <= distance < hi_bps. Family depth, i64, quantity."""
 def BandImbalance(*, lo_bps: int = 0, hi_bps: int, alias: str | None = None) -> Feature:
     """Imbalance of a band; null when the band is empty on both sides. Family depth, f64, ratio in -1..1."""
+def DepthBand(*, lo_bps: int = 0, hi_bps: int, alias: str | None = None) -> Feature:
+    """Quantity of both sides with lo_bps <= distance < hi_bps. Family depth, i64, quantity."""
 def OfiL1Raw(*, alias: str | None = None) -> Feature:
     """Flow of this packet. Family ofi_l1, i64, quantity per packet."""
 def OfiL1Cum(*, alias: str | None = None) -> Feature:
@@ -216,6 +218,8 @@ def SellQtySum(*, window_ns: int, alias: str | None = None) -> Feature:
     """sell_qty over a time window (t-h, t]. Family trades, i64, quantity per window."""
 def SignedFlowSum(*, window_ns: int, alias: str | None = None) -> Feature:
     """signed_flow over a time window (t-h, t]. Family trades, i64, quantity per window."""
+def TradeQtySum(*, window_ns: int, alias: str | None = None) -> Feature:
+    """Quantity of all trades of a time window (t-h, t], whoever took it. Family trades, i64, quantity per window."""
 def Tfi(*, window_ns: int, alias: str | None = None) -> Feature:
     """Trade flow imbalance over a time window (t-h, t]. Family trades, f64, ratio in -1..1."""
 def Vwap(*, window_ns: int, alias: str | None = None) -> Feature:
