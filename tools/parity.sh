@@ -21,6 +21,6 @@ tapes=("$b/usdm_btcusdt_20240718.gz+$b/usdm_btcusdt_20240719.gz" "$b/usdm_btcusd
   --set parity/tests/every_column.json --limit 8000 --input "${tapes[@]}" >target/parity_every_column.txt 2>&1 &
 every_column=$!
 "$command" parity run --python "$python" --report target/parity.html \
-  --set core_v1 lob_shared_v3 --input "${tapes[@]}"
+  --set core_v1 lob_shared_v1 lob_shared_v3 --input "${tapes[@]}"
 wait "$every_column" || { cat target/parity_every_column.txt; exit 1; }
 cat target/parity_every_column.txt

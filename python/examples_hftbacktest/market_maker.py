@@ -26,6 +26,15 @@ MAX_POSITION = 0.005
 BY_HAND, PULLED, LOOKED_UP = 0, 1, 2
 NO_TICK = 0
 
+# What the strategy pulls, and no more.
+SET = {
+    "id": "market_maker",
+    "features": [
+        {"family": "mid_spread", "column": "mid_price_x2"},
+        {"family": "imbalance", "column": "depth_imbalance", "params": {"levels": 5}},
+    ],
+}
+
 
 def new_asset(array: str) -> FeatureAsset:
     """The asset of every run."""
@@ -134,7 +143,7 @@ class Run:
     def __init__(self, array: str, mode: int, lean: float = LEAN_TICKS, matrix: Any = None) -> None:
         asset = new_asset(array)
         hbt = HashMapMarketDepthBacktest([asset])
-        feed = asset.features("core_v1")
+        feed = asset.features(SET)
         if matrix is None:
             times, table = np.zeros(0, np.int64), np.zeros((0, len(feed.names)))
         else:
@@ -161,7 +170,7 @@ class Run:
 
 def report(array: str) -> dict[str, Run]:
     """Run the three forms and say where they differ."""
-    matrix = new_asset(array).precompute("core_v1")
+    matrix = new_asset(array).precompute(SET)
     modes = {"by hand": BY_HAND, "pulled": PULLED, "looked up": LOOKED_UP}
     Run(array, BY_HAND, matrix=matrix)  # Compiles.
     runs = {name: Run(array, mode, matrix=matrix) for name, mode in modes.items()}
@@ -180,7 +189,7 @@ def report(array: str) -> dict[str, Run]:
 
 def grid(array: str, leans: tuple[float, ...] = (0.0, 5.0, 10.0, 20.0)) -> dict[float, float]:
     """Profit at the last mid, by lean, from one precomputed table."""
-    matrix = new_asset(array).precompute("core_v1")
+    matrix = new_asset(array).precompute(SET)
     mids = matrix.values[:, matrix.index("mid_price_x2")]
     last = mids[~np.isnan(mids)][-1] * TICK / 2.0
     profit = {}

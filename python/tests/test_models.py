@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import featureplane as fp
-from featureplane import models
+from featureplane import _lib, models
 from featureplane.models import Dataset, LinearModel
 
 SET = "l2_linear_v1"
@@ -164,7 +164,7 @@ def test_a_changed_file_is_refused_by_both_readers(
     with pytest.raises(fp.DecodeError, match="checksum"):
         models.load_model(bad)
     with pytest.raises(fp.DecodeError, match="checksum"):
-        fp._lib.extract(engine_request(day, bad), None)
+        _lib.extract(engine_request(day, bad), None)
 
 
 @pytest.mark.parametrize("defect", [grouped, swap_weights])
@@ -179,7 +179,7 @@ def test_weights_on_other_columns_are_found_by_the_test_vectors(
     with pytest.raises(fp.DecodeError, match="the trainer has"):
         models.load_model(bad)
     with pytest.raises(fp.DecodeError, match="the trainer has"):
-        fp._lib.extract(engine_request(day, bad), None)
+        _lib.extract(engine_request(day, bad), None)
 
 
 def test_a_consistent_model_of_other_columns_is_refused(day: Path, exported: Path, tmp_path: Path) -> None:

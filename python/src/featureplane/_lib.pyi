@@ -2,7 +2,7 @@
 
 import collections.abc
 import typing
-from typing import Any, Final, final
+from typing import Any, Final, SupportsIndex, final
 
 from featureplane._convert import Features
 from featureplane._types import Levels, Number, Trades
@@ -326,7 +326,7 @@ class RawReplay:
         """
         Addresses of the handle, values, valid mask, ready mask and header.
         """
-    def advance(self, /, now_ns: int) -> int:
+    def advance(self, /, now_ns: SupportsIndex) -> int:
         """
         Takes every packet received up to a time; the number of frames made.
         """

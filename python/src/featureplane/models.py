@@ -198,7 +198,7 @@ def train_classifier(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=max_iter))
+    pipeline: Any = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=max_iter))
     pipeline.fit(dataset.inputs[rows], _directions(dataset.returns[rows], threshold))
     pipeline.threshold_ = threshold
     return pipeline
