@@ -3,7 +3,6 @@
 use market_model::{BookView, Side};
 
 use crate::context::Context;
-use crate::numeric::{ceil_div, floor_div};
 
 /// Quantities up to a number of distances, each level added once, from the best level outwards.
 #[derive(Debug, Clone, Default)]
@@ -46,43 +45,84 @@ impl Bands {
 
     #[inline]
     pub(crate) fn fill<B: BookView>(&mut self, context: &Context<'_, B>) {
-        let (Some(bid), Some(ask)) =
-            (context.top(Side::Bid).first(), context.top(Side::Ask).first())
-        else {
-            return;
-        };
-        let mid_x2 = i128::from(bid.price_ticks) + i128::from(ask.price_ticks);
-        let [bids, asks] = &mut self.lots;
-        let (mut bid_end, mut ask_end) = (bid.price_ticks, ask.price_ticks);
-        let (mut bid_lots, mut ask_lots) = (0, 0);
-        for (index, bps) in self.distances.iter().enumerate() {
-            let lots = |side, low, high| context.book.qty_between_lots(side, low, high);
-            // A bid at the quotient is exactly as far when there is no remainder, else farther.
-            let (price, exact) = divide(mid_x2 * i128::from(10_000 - bps));
-            bid_lots += lots(Side::Bid, price + 1, bid_end);
-            let at = if exact { lots(Side::Bid, price, price) } else { 0 };
-            bids[index] = UpTo { exclusive: bid_lots, inclusive: bid_lots + at };
-            bid_end = bid_end.min(price);
-            // An ask there is exactly as far, else closer.
-            let (price, exact) = divide(mid_x2 * i128::from(10_000 + bps));
-            let closer = price - i64::from(exact);
-            ask_lots += lots(Side::Ask, ask_end, closer);
-            let at = if exact { lots(Side::Ask, price, price) } else { 0 };
-            asks[index] = UpTo { exclusive: ask_lots, inclusive: ask_lots + at };
-            ask_end = ask_end.max(closer + 1);
+        for (side, up_to) in [Side::Bid, Side::Ask].into_iter().zip(&mut self.lots) {
+            let Some(best) = context.top(side).first() else { return };
+            let (mut from, mut lots) = (best.price_ticks, 0);
+            for (up_to, bps) in up_to.iter_mut().zip(&self.distances) {
+                let edge = Edge::of(context, side, *bps);
+                let between = |near, far| {
+                    let (low, high) = low_high(side, near, far);
+                    context.book.qty_between_lots(side, low, high)
+                };
+                lots += between(from, edge.closer);
+                let is_exact = edge.within != edge.closer;
+                let at = if is_exact { between(edge.within, edge.within) } else { 0 };
+                *up_to = UpTo { exclusive: lots, inclusive: lots + at };
+                // A distance inside the spread ends before the best level.
+                from = farther(side, from, next(side, edge.closer));
+            }
         }
     }
 }
 
-/// Quotient by [`SCALE`], rounded down, and whether nothing remains; the number is not negative.
+/// Where a distance ends on a side, in ticks.
+#[derive(Clone, Copy)]
+struct Edge {
+    /// The last price that is closer.
+    closer: i64,
+    /// The last price that is at most as far.
+    within: i64,
+}
+
+impl Edge {
+    /// With `s = bid + ask`, a bid at price `p` has distance `(s - 2p) * 10^4 / s`, an ask its negative;
+    /// solved for `p` the edge is a rational over `2 * 10^4`.
+    #[inline]
+    fn of<B: BookView>(context: &Context<'_, B>, side: Side, bps: i64) -> Self {
+        let best = |side| context.top(side).first().map_or(0, |level| level.price_ticks);
+        let s = i128::from(best(Side::Bid)) + i128::from(best(Side::Ask));
+        let outwards = if side == Side::Bid { -bps } else { bps };
+        let (price, is_exact) = divide(s * i128::from(10_000 + outwards));
+        // A price at the quotient is exactly as far when nothing remains; else the edge lies above it.
+        match side {
+            Side::Bid => Self { closer: price + 1, within: price + i64::from(!is_exact) },
+            Side::Ask => Self { closer: price - i64::from(is_exact), within: price },
+        }
+    }
+}
+
+/// The price after this one, away from the mid.
+const fn next(side: Side, price: i64) -> i64 {
+    match side {
+        Side::Bid => price - 1,
+        Side::Ask => price + 1,
+    }
+}
+
+fn farther(side: Side, a: i64, b: i64) -> i64 {
+    match side {
+        Side::Bid => a.min(b),
+        Side::Ask => a.max(b),
+    }
+}
+
+const fn low_high(side: Side, near: i64, far: i64) -> (i64, i64) {
+    match side {
+        Side::Bid => (far, near),
+        Side::Ask => (near, far),
+    }
+}
+
+/// Quotient by [`SCALE`], rounded down, and whether nothing remains.
 #[inline]
 fn divide(number: i128) -> (i64, bool) {
     if let Ok(narrow) = u64::try_from(number) {
         let quotient = narrow / SCALE.unsigned_abs();
         return (quotient.cast_signed(), quotient * SCALE.unsigned_abs() == narrow);
     }
-    // Prices are below 2^53 ticks, so that the quotient is below 2^55.
-    ((number / i128::from(SCALE)) as i64, number % i128::from(SCALE) == 0)
+    // Prices are below 2^53 ticks and distances at most 64 mids, so that the quotient is below 2^60.
+    let scale = i128::from(SCALE);
+    (number.div_euclid(scale) as i64, number.rem_euclid(scale) == 0)
 }
 
 /// The far end of a band.
@@ -111,20 +151,10 @@ pub(crate) fn bounds<B: BookView>(
     near_bps: i64,
     far: Far,
 ) -> (i64, i64) {
-    let s = i128::from(context.quotes.bid) + i128::from(context.quotes.ask);
-    let den = i128::from(SCALE) * i128::from(context.units.tick_scaled);
-    let sign = if side == Side::Bid { -1 } else { 1 };
-    let at = |bps: i64| s * (10_000 + sign * i128::from(bps));
-    let (low, high) = match (side, far) {
-        (Side::Bid, Far::Inclusive(bps)) => (ceil_div(at(bps), den), floor_div(at(near_bps), den)),
-        (Side::Bid, Far::Exclusive(bps)) => {
-            (floor_div(at(bps), den) + 1, floor_div(at(near_bps), den))
-        }
-        (Side::Ask, Far::Inclusive(bps)) => (ceil_div(at(near_bps), den), floor_div(at(bps), den)),
-        (Side::Ask, Far::Exclusive(bps)) => {
-            (ceil_div(at(near_bps), den), ceil_div(at(bps), den) - 1)
-        }
+    let near = next(side, Edge::of(context, side, near_bps).closer);
+    let far = match far {
+        Far::Inclusive(bps) => Edge::of(context, side, bps).within,
+        Far::Exclusive(bps) => Edge::of(context, side, bps).closer,
     };
-    // At most 64 times the mid on either side, far inside 64 bits.
-    (low as i64, high as i64)
+    low_high(side, near, far)
 }

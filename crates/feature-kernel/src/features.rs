@@ -24,16 +24,6 @@ pub mod trades;
 pub mod weighted_depth;
 
 use crate::meta::{Behaviour, ColumnMeta, Dtype, Reads, Scale};
-use crate::set::Feature;
-use crate::window::Span;
-
-/// The window of a column that takes `count` or `window_ns`.
-pub(crate) fn span(feature: &Feature) -> Span {
-    match feature.opt_param("count") {
-        Some(count) => Span::Count { entries: count.unsigned_abs() },
-        None => Span::Time { length_ns: feature.wide_param("window_ns") },
-    }
-}
 
 /// An instantaneous L1 column without parameters, ready after one packet: the most common case.
 pub(crate) const fn l1_column(

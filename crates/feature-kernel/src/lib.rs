@@ -17,6 +17,7 @@ mod input;
 mod kernel;
 mod levels;
 mod moments;
+mod params;
 mod path;
 mod plan;
 mod registry;

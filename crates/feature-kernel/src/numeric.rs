@@ -116,25 +116,6 @@ pub fn ppm(num: i128, den: i128) -> i64 {
     round_to_i64(value).unwrap_or_default()
 }
 
-/// `floor(num / den)` for `den > 0`.
-#[inline]
-#[must_use]
-pub const fn floor_div(num: i128, den: i128) -> i128 {
-    let (narrow_num, narrow_den) = (num as i64, den as i64);
-    if narrow_num as i128 == num && narrow_den as i128 == den {
-        narrow_num.div_euclid(narrow_den) as i128
-    } else {
-        num.div_euclid(den)
-    }
-}
-
-/// `ceil(num / den)` for `den > 0`.
-#[inline]
-#[must_use]
-pub const fn ceil_div(num: i128, den: i128) -> i128 {
-    -floor_div(-num, den)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@ use crate::bands::Bands;
 use crate::context::{Context, Units};
 use crate::meta::{ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
 use crate::numeric::ratio;
+use crate::params::{HI_BPS, LEVEL, LO_BPS, levels};
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
 
@@ -48,8 +49,9 @@ const fn column(
     ColumnMeta { reads, params, name, ..base }
 }
 
-const LEVELS: &[&str] = &["levels"];
-const LEVEL: &[&str] = &["level"];
+/// Keys of the parameters that a column takes.
+const LEVELS_KEY: &[&str] = &["levels"];
+const LEVEL_KEY: &[&str] = &["level"];
 const BPS: &[&str] = &["bps"];
 const BAND: &[&str] = &["lo_bps", "hi_bps"];
 
@@ -67,32 +69,44 @@ impl Family for Depth {
                 "bid_depth",
                 "bid_depth_{levels}",
                 Reads::TopN,
-                LEVELS,
+                LEVELS_KEY,
                 "Sum of the best bid quantities.",
             ),
             column(
                 "ask_depth",
                 "ask_depth_{levels}",
                 Reads::TopN,
-                LEVELS,
+                LEVELS_KEY,
                 "Sum of the best ask quantities.",
             ),
             price(column(
                 "bid_price",
                 "bid_price_{level}",
                 Reads::TopN,
-                LEVEL,
+                LEVEL_KEY,
                 "Price of one bid level.",
             )),
             price(column(
                 "ask_price",
                 "ask_price_{level}",
                 Reads::TopN,
-                LEVEL,
+                LEVEL_KEY,
                 "Price of one ask level.",
             )),
-            column("bid_qty", "bid_qty_{level}", Reads::TopN, LEVEL, "Quantity of one bid level."),
-            column("ask_qty", "ask_qty_{level}", Reads::TopN, LEVEL, "Quantity of one ask level."),
+            column(
+                "bid_qty",
+                "bid_qty_{level}",
+                Reads::TopN,
+                LEVEL_KEY,
+                "Quantity of one bid level.",
+            ),
+            column(
+                "ask_qty",
+                "ask_qty_{level}",
+                Reads::TopN,
+                LEVEL_KEY,
+                "Quantity of one ask level.",
+            ),
             column(
                 "bid_depth_within",
                 "bid_depth_within_{bps}bps",
@@ -142,31 +156,15 @@ impl Family for Depth {
             ),
         ],
         params: &[
-            ParamMeta {
-                key: "levels",
-                kind: ParamKind::Int { min: 1, max: 64, default: Some(5) },
-                doc: "Number of levels of a side, from the best.",
-            },
-            ParamMeta {
-                key: "level",
-                kind: ParamKind::Int { min: 0, max: 63, default: Some(0) },
-                doc: "Level, 0 is the best.",
-            },
+            levels(5),
+            LEVEL,
             ParamMeta {
                 key: "bps",
                 kind: ParamKind::Int { min: 1, max: 10_000, default: None },
                 doc: "Largest distance from the mid in basis points.",
             },
-            ParamMeta {
-                key: "lo_bps",
-                kind: ParamKind::Int { min: 0, max: 9_999, default: Some(0) },
-                doc: "Smallest distance from the mid, inclusive.",
-            },
-            ParamMeta {
-                key: "hi_bps",
-                kind: ParamKind::Int { min: 1, max: 10_000, default: None },
-                doc: "Largest distance from the mid, exclusive; above lo_bps.",
-            },
+            LO_BPS,
+            HI_BPS,
         ],
     };
 

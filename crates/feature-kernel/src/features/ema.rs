@@ -11,6 +11,7 @@ use crate::meta::{
     Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale, UNIT_OF_INPUT,
 };
 use crate::numeric::det_exp;
+use crate::params::OF;
 use crate::registry::{Family, Wanted};
 use crate::set::Feature;
 use crate::slots::Slots;
@@ -71,7 +72,7 @@ impl Family for Ema {
             },
         ],
         params: &[
-            ParamMeta { key: "of", kind: ParamKind::Column, doc: "Name of the input column." },
+            OF,
             ParamMeta {
                 key: "span",
                 kind: ParamKind::Int { min: 1, max: 1_000_000_000, default: None },

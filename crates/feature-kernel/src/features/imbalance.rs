@@ -6,8 +6,9 @@ use market_model::{BookView, Side};
 
 use super::l1_column;
 use crate::context::{Context, Units};
-use crate::meta::{ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
+use crate::meta::{ColumnMeta, Dtype, FamilyMeta, Reads, Scale};
 use crate::numeric::{ppm, ratio};
+use crate::params::{LEVEL, levels};
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
 
@@ -75,18 +76,7 @@ impl Family for Imbalance {
                 ..TOP
             },
         ],
-        params: &[
-            ParamMeta {
-                key: "levels",
-                kind: ParamKind::Int { min: 1, max: 64, default: Some(5) },
-                doc: "Number of levels of a side, from the best.",
-            },
-            ParamMeta {
-                key: "level",
-                kind: ParamKind::Int { min: 0, max: 63, default: Some(0) },
-                doc: "Level, 0 is the best.",
-            },
-        ],
+        params: &[levels(5), LEVEL],
     };
 
     fn new(wanted: &[Wanted<'_>], _units: Units) -> Self {

@@ -9,6 +9,7 @@ use super::ofi_l1::flow;
 use crate::context::{Context, Quotes, Units};
 use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
 use crate::numeric::{float, pow10};
+use crate::params::WINDOW_NS;
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
 use crate::wide::Wide;
@@ -107,11 +108,7 @@ impl Family for Impact {
             },
         ],
         params: &[
-            ParamMeta {
-                key: "window_ns",
-                kind: ParamKind::Int { min: 1, max: 86_400_000_000_000, default: None },
-                doc: "Length of the window in ns.",
-            },
+            WINDOW_NS,
             ParamMeta {
                 key: "count",
                 kind: ParamKind::Int { min: 2, max: 1_000_000, default: Some(400) },

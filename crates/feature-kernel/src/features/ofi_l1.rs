@@ -8,7 +8,8 @@ use market_model::{BookView, StateError, StateReader, StateWriter};
 
 use super::l1_column;
 use crate::context::{Context, Quotes, Units};
-use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Scale};
+use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, Scale};
+use crate::params::WINDOW_NS;
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
 use crate::window::{Span, Sum, Windows};
@@ -63,11 +64,7 @@ impl Family for OfiL1 {
                 ..OFI
             },
         ],
-        params: &[ParamMeta {
-            key: "window_ns",
-            kind: ParamKind::Int { min: 1, max: 86_400_000_000_000, default: None },
-            doc: "Length of the window in ns.",
-        }],
+        params: &[WINDOW_NS],
     };
 
     fn new(wanted: &[Wanted<'_>], _units: Units) -> Self {

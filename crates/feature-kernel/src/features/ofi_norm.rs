@@ -10,6 +10,7 @@ use crate::context::{Context, Units};
 use crate::levels::{Align, Anchor, LevelFlow};
 use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
 use crate::numeric::{float, ratio, round_to_i64};
+use crate::params::levels;
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
 
@@ -73,11 +74,7 @@ impl Family for OfiNorm {
             },
         ],
         params: &[
-            ParamMeta {
-                key: "levels",
-                kind: ParamKind::Int { min: 1, max: 64, default: Some(1) },
-                doc: "Number of levels of a side, from the best.",
-            },
+            levels(1),
             ParamMeta {
                 key: "span",
                 kind: ParamKind::Int { min: 1, max: 1_000_000_000, default: Some(8) },

@@ -7,7 +7,8 @@ use market_model::BookView;
 
 use super::l1_column;
 use crate::context::{Context, Units};
-use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
+use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, Reads, Scale};
+use crate::params::WINDOW_NS;
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
 
@@ -144,11 +145,7 @@ impl Family for OrderFlowL3 {
         doc: "Order flow by order; invalid on sources of levels.",
         source: "counts and queue ages of market-by-order feeds",
         columns: COLUMNS,
-        params: &[ParamMeta {
-            key: "window_ns",
-            kind: ParamKind::Int { min: 1, max: 86_400_000_000_000, default: None },
-            doc: "Length of the window in ns.",
-        }],
+        params: &[WINDOW_NS],
     };
 
     fn new(_wanted: &[Wanted<'_>], _units: Units) -> Self {

@@ -10,6 +10,7 @@ use super::l1_column;
 use crate::context::{Context, Quotes, Units};
 use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Scale};
 use crate::numeric::{float, ratio};
+use crate::params::WINDOW_NS;
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
 
@@ -119,11 +120,7 @@ impl Family for Regime {
                 kind: ParamKind::Int { min: 0, max: 100, default: Some(80) },
                 doc: "Smallest wide percentile; above tight_pct.",
             },
-            ParamMeta {
-                key: "window_ns",
-                kind: ParamKind::Int { min: 1, max: 86_400_000_000_000, default: None },
-                doc: "Length of the window in ns.",
-            },
+            WINDOW_NS,
         ],
     };
 

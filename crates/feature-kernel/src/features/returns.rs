@@ -9,6 +9,7 @@ use crate::context::{Context, Units};
 use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Scale};
 use crate::moments::Moments;
 use crate::numeric::{det_ln, float, pow10, ratio, round_to_i64};
+use crate::params::window_ns;
 use crate::path::{Path, Point};
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
@@ -126,11 +127,7 @@ impl Family for Returns {
             },
         ],
         params: &[
-            ParamMeta {
-                key: "window_ns",
-                kind: ParamKind::Int { min: 1, max: 86_400_000_000_000, default: None },
-                doc: "Length of the window, or the horizon, in ns.",
-            },
+            window_ns("Length of the window, or the horizon, in ns."),
             ParamMeta {
                 key: "count",
                 kind: ParamKind::Int { min: 3, max: 1_000_000, default: Some(40) },

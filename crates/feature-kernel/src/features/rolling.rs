@@ -6,14 +6,13 @@ use std::collections::VecDeque;
 
 use market_model::{BookView, StateError, StateReader, StateWriter};
 
-use super::{l1_column, span};
+use super::l1_column;
 use crate::context::{Context, Units};
 use crate::input::Input;
-use crate::meta::{
-    Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale, UNIT_OF_INPUT,
-};
+use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, Reads, Scale, UNIT_OF_INPUT};
 use crate::moments::Moments;
 use crate::numeric::{QUANTUM, float, quantised};
+use crate::params::{OF, SPAN_COUNT, SPAN_WINDOW_NS, span};
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
 use crate::window::{Totals, Windows};
@@ -120,19 +119,7 @@ impl Family for Rolling {
                 ..ROLLING
             },
         ],
-        params: &[
-            ParamMeta { key: "of", kind: ParamKind::Column, doc: "Name of the input column." },
-            ParamMeta {
-                key: "count",
-                kind: ParamKind::Int { min: 1, max: 1_000_000, default: None },
-                doc: "Steps of the input in the window; give count or window_ns.",
-            },
-            ParamMeta {
-                key: "window_ns",
-                kind: ParamKind::Int { min: 1, max: 86_400_000_000_000, default: None },
-                doc: "Length of the window in ns: (t-h, t].",
-            },
-        ],
+        params: &[OF, SPAN_COUNT, SPAN_WINDOW_NS],
     };
 
     fn new(wanted: &[Wanted<'_>], _units: Units) -> Self {

@@ -9,6 +9,7 @@ use crate::bands::{Far, band};
 use crate::context::{Context, Units};
 use crate::meta::{ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
 use crate::numeric::{float, pow10, ratio};
+use crate::params::{HI_BPS, LO_BPS, levels};
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
 
@@ -192,11 +193,7 @@ const COLUMNS: &[ColumnMeta] = &[
 ];
 
 const PARAMS: &[ParamMeta] = &[
-    ParamMeta {
-        key: "levels",
-        kind: ParamKind::Int { min: 1, max: 64, default: Some(10) },
-        doc: "Number of levels of a side, from the best.",
-    },
+    levels(10),
     ParamMeta {
         key: "level",
         kind: ParamKind::Int { min: 0, max: 63, default: Some(4) },
@@ -212,16 +209,8 @@ const PARAMS: &[ParamMeta] = &[
         kind: ParamKind::Int { min: 2, max: 10_000, default: Some(50) },
         doc: "Far end of the comparison, exclusive; above near_bps.",
     },
-    ParamMeta {
-        key: "lo_bps",
-        kind: ParamKind::Int { min: 0, max: 9_999, default: Some(0) },
-        doc: "Smallest distance from the mid, inclusive.",
-    },
-    ParamMeta {
-        key: "hi_bps",
-        kind: ParamKind::Int { min: 1, max: 10_000, default: None },
-        doc: "Largest distance from the mid, exclusive; above lo_bps.",
-    },
+    LO_BPS,
+    HI_BPS,
 ];
 
 impl Family for Shape {

@@ -4,11 +4,12 @@
 
 use market_model::{BookView, StateError, StateReader, StateWriter};
 
-use super::{l1_column, span};
+use super::l1_column;
 use crate::context::{Context, Units};
 use crate::input::Input;
 use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
 use crate::numeric::ratio;
+use crate::params::{OF, SPAN_COUNT, SPAN_WINDOW_NS, span};
 use crate::registry::{Family, Wanted};
 use crate::set::Feature;
 use crate::slots::Slots;
@@ -71,7 +72,7 @@ impl Family for Shock {
             },
         ],
         params: &[
-            ParamMeta { key: "of", kind: ParamKind::Column, doc: "Name of the input column." },
+            OF,
             ParamMeta {
                 key: "side",
                 kind: ParamKind::Choice(&["above", "below", "either"]),
@@ -82,16 +83,8 @@ impl Family for Shock {
                 kind: ParamKind::Int { min: 0, max: 1_000_000_000_000_000, default: None },
                 doc: "The threshold t in millionths of the unit of the input.",
             },
-            ParamMeta {
-                key: "count",
-                kind: ParamKind::Int { min: 1, max: 1_000_000, default: None },
-                doc: "Steps of the input in the window; give count or window_ns.",
-            },
-            ParamMeta {
-                key: "window_ns",
-                kind: ParamKind::Int { min: 1, max: 86_400_000_000_000, default: None },
-                doc: "Length of the window in ns: (t-h, t].",
-            },
+            SPAN_COUNT,
+            SPAN_WINDOW_NS,
         ],
     };
 

@@ -7,8 +7,9 @@ use market_model::{BookView, StateError, StateReader, StateWriter, Trade};
 use super::l1_column;
 use crate::aggressor::Signer;
 use crate::context::{Context, Units};
-use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
+use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, Reads, Scale};
 use crate::numeric::{pow10, ratio};
+use crate::params::WINDOW_NS;
 use crate::registry::{Family, Wanted};
 use crate::slots::Slots;
 use crate::window::{Span, Totals, Windows};
@@ -168,11 +169,7 @@ impl Family for Trades {
                 ..LAST
             },
         ],
-        params: &[ParamMeta {
-            key: "window_ns",
-            kind: ParamKind::Int { min: 1, max: 86_400_000_000_000, default: None },
-            doc: "Length of the window in ns.",
-        }],
+        params: &[WINDOW_NS],
     };
 
     fn new(wanted: &[Wanted<'_>], units: Units) -> Self {

@@ -12,6 +12,7 @@ use crate::bands::{Far, bounds};
 use crate::context::{Context, Units};
 use crate::meta::{ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
 use crate::numeric::{det_exp, float, pow10};
+use crate::params::levels;
 use crate::registry::{Family, Wanted};
 use crate::set::Feature;
 use crate::slots::Slots;
@@ -152,11 +153,7 @@ impl Family for WeightedDepth {
                 kind: ParamKind::Int { min: 1, max: 100_000, default: Some(100) },
                 doc: "Decay per unit of distance as a fraction of the mid.",
             },
-            ParamMeta {
-                key: "levels",
-                kind: ParamKind::Int { min: 1, max: 64, default: Some(50) },
-                doc: "Number of levels of a side, from the best.",
-            },
+            levels(50),
         ],
     };
 
