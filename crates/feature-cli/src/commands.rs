@@ -9,12 +9,11 @@ mod score;
 mod sets;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use crate::args::{Args, Command, ParityCommand};
 
-/// Runs a command.
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+/// Runs a command; its exit code.
+pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     match &args.command {
         Command::Extract(extract) => extract::run(extract),
         Command::Score(score) => score::run(score),

@@ -1,11 +1,11 @@
 //! Exit codes; the README lists them.
 
-use std::process::ExitCode;
-
+/// Everything was done.
+pub(crate) const DONE: u8 = 0;
 /// A check failed: paths differ.
 pub(crate) const CHECK_FAILED: u8 = 1;
 /// Wrong usage or configuration (clap uses the same).
-const USAGE: u8 = 2;
+pub(crate) const USAGE: u8 = 2;
 /// The input cannot be used, or the output cannot be written.
 const INPUT: u8 = 3;
 /// Done, but events were refused; the rows are flagged.
@@ -15,20 +15,20 @@ pub(crate) const REJECTED: u8 = 4;
 pub(crate) const INTERRUPTED: u8 = 130;
 
 /// The exit code of an error.
-pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
+pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
     let interrupted = |cause: &(dyn std::error::Error + 'static)| {
         let job = cause.downcast_ref::<feature_extract::Error>();
         matches!(job, Some(feature_extract::Error::Interrupted))
     };
     if error.chain().any(interrupted) {
-        return ExitCode::from(INTERRUPTED);
+        return INTERRUPTED;
     }
     let usage = error.chain().any(|cause| {
         cause.downcast_ref::<feature_runtime::Error>().is_some()
             || cause.downcast_ref::<Usage>().is_some()
             || cause.downcast_ref::<feature_extract::Error>().is_some_and(is_usage)
     });
-    ExitCode::from(if usage { USAGE } else { INPUT })
+    if usage { USAGE } else { INPUT }
 }
 
 /// Whether a job was described wrongly, as opposed to an input or a disk that fails it.

@@ -1,22 +1,5 @@
-//! The `featureplane` command: parse, call, print.
+//! The `featureplane` program.
 
-mod args;
-mod commands;
-mod exit;
-mod print;
-mod progress;
-
-use std::process::ExitCode;
-
-use clap::Parser;
-
-fn main() -> ExitCode {
-    let args = args::Args::parse();
-    match commands::run(&args) {
-        Ok(code) => code,
-        Err(error) => {
-            print::error(&error);
-            exit::code_of(&error)
-        }
-    }
+fn main() -> std::process::ExitCode {
+    feature_cli::run(std::env::args_os()).into()
 }

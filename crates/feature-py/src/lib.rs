@@ -4,6 +4,7 @@
 //! that users see are in `python/src/featureplane`. Errors become exceptions in `errors.rs` only, and
 //! no panic crosses the border.
 
+mod command;
 mod convert;
 mod engine;
 mod errors;
@@ -19,6 +20,8 @@ mod view;
 
 #[pyo3::pymodule]
 mod _lib {
+    #[pymodule_export]
+    use crate::command::run_command;
     #[pymodule_export]
     use crate::engine::FeatureEngine;
     #[pymodule_export]

@@ -7,7 +7,7 @@ from typing import Any, Final, SupportsIndex, final
 from featureplane._convert import Features
 from featureplane._types import Levels, Number, Trades
 
-__all__ = ["__version__", "FeatureEngine", "FeatureView", "RawReplay", "RawTable", "built_in_sets", "decode_frame", "describe_set", "extract", "families", "write_synthetic"]
+__all__ = ["__version__", "FeatureEngine", "FeatureView", "RawReplay", "RawTable", "built_in_sets", "decode_frame", "describe_set", "extract", "families", "run_command", "write_synthetic"]
 
 __version__: Final[str]
 """
@@ -410,6 +410,26 @@ def extract(request: "dict[str, typing.Any]", progress: "collections.abc.Callabl
 def families() -> "list[dict[str, typing.Any]]":
     """
     Return every column of every family.
+    """
+
+def run_command(arguments: "list[str]", /) -> "int":
+    """
+    Run the `featureplane` command, as the console script of the package does.
+
+    Parameters
+    ----------
+    arguments
+        Arguments, the name of the program first.
+
+    Returns
+    -------
+    int
+        The exit code: 0 done, 1 a check failed, 2 wrong usage, 3 the input or the output cannot be
+        used, 4 events were refused, 130 ended by Ctrl-C.
+
+    Notes
+    -----
+    It prints to the standard streams of the process and takes over Ctrl-C. The interpreter is released.
     """
 
 def write_synthetic(path: "str", kind: "str", seed: "int", duration_ns: "int", faults: "tuple[int, int, int, int]", overwrite: "bool", /) -> "int":

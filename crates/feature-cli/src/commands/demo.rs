@@ -1,7 +1,6 @@
 //! `featureplane demo`: the whole promise on a synthetic market, without a server or a download.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -13,12 +12,12 @@ use market_io::synthetic::SyntheticConfig;
 use market_io::write::write_binance;
 
 use crate::args::Demo;
-use crate::exit::CHECK_FAILED;
+use crate::exit::{CHECK_FAILED, DONE};
 use crate::print;
 use crate::progress::{Bars, is_interrupted};
 
 /// Makes a market, extracts it, proves parity, writes a report.
-pub(crate) fn run(args: &Demo) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Demo) -> anyhow::Result<u8> {
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let market = args.out.join("market.binance.gz");
     let config = SyntheticConfig {
@@ -39,7 +38,7 @@ pub(crate) fn run(args: &Demo) -> anyhow::Result<ExitCode> {
     std::fs::write(&page, report::html(&gate)).with_context(|| page.display().to_string())?;
     show(&summary, &gate, &skipped, &page);
     let equal = gate.differing_bits() == 0;
-    Ok(if equal { ExitCode::SUCCESS } else { ExitCode::from(CHECK_FAILED) })
+    Ok(if equal { DONE } else { CHECK_FAILED })
 }
 
 fn open(market: &Path) -> OpenOptions {

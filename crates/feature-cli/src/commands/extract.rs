@@ -1,7 +1,6 @@
 //! `featureplane extract`: the main job.
 
 use std::collections::BTreeSet;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use feature_extract::{Destination, Emission, Job, Output, Summary, parse_time_ns, run_all};
@@ -11,12 +10,12 @@ use market_io::OpenOptions;
 use market_io::sink::{Compression, Existing, SinkOptions, file_stem};
 
 use crate::args::{Compression as CompressionArg, Extract, Input, Table};
-use crate::exit::{REJECTED, Usage};
+use crate::exit::{DONE, REJECTED, Usage};
 use crate::print;
 use crate::progress::Bars;
 
 /// Extracts features of one or several symbols.
-pub(crate) fn run(args: &Extract) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Extract) -> anyhow::Result<u8> {
     write(&args.table, &Arc::new(feature_runtime::load_set(&args.set)?), None)
 }
 
@@ -25,7 +24,7 @@ pub(crate) fn write(
     args: &Table,
     set: &Arc<FeatureSet>,
     model: Option<&Arc<LinearModel>>,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<u8> {
     let jobs = jobs(args, set, model)?;
     let bars = Bars::new(args.json);
     let result = run_all(&jobs, args.jobs.max(1), &bars);
@@ -38,7 +37,7 @@ pub(crate) fn write(
         outputs.iter().for_each(|output| show(&output.summary));
     }
     let rejected: u64 = outputs.iter().map(|output: &Output| output.summary.rejected_count).sum();
-    Ok(if rejected == 0 { ExitCode::SUCCESS } else { ExitCode::from(REJECTED) })
+    Ok(if rejected == 0 { DONE } else { REJECTED })
 }
 
 /// Options of an input for one symbol.

@@ -1,15 +1,14 @@
 //! `featureplane features`: the registry.
 
-use std::process::ExitCode;
-
 use feature_kernel::FAMILIES;
 use serde_json::json;
 
 use crate::args::Json;
+use crate::exit::DONE;
 use crate::print;
 
 /// Lists families and columns.
-pub(crate) fn run(args: &Json) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Json) -> anyhow::Result<u8> {
     let columns = FAMILIES.iter().flat_map(|f| f.columns.iter().map(move |c| (f, c)));
     if args.json {
         let list: Vec<_> = columns
@@ -30,7 +29,7 @@ pub(crate) fn run(args: &Json) -> anyhow::Result<ExitCode> {
             })
             .collect();
         print::json(&list)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(DONE);
     }
     let rows: Vec<Vec<String>> = columns
         .map(|(family, column)| {
@@ -45,5 +44,5 @@ pub(crate) fn run(args: &Json) -> anyhow::Result<ExitCode> {
         })
         .collect();
     print::table(&["family", "column", "dtype", "unit", "parameters", "definition"], &rows);
-    Ok(ExitCode::SUCCESS)
+    Ok(DONE)
 }

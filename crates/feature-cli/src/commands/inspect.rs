@@ -1,16 +1,14 @@
 //! `featureplane inspect`: what is this file.
 
-use std::process::ExitCode;
-
 use feature_extract::{Inspection, inspect};
 use market_io::OpenOptions;
 
 use crate::args::Inspect;
-use crate::exit::Usage;
+use crate::exit::{DONE, Usage};
 use crate::print;
 
 /// Reads an input once and says what it holds.
-pub(crate) fn run(args: &Inspect) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Inspect) -> anyhow::Result<u8> {
     let options = OpenOptions {
         inputs: args.input.clone(),
         format: args.format.parse().map_err(|e| Usage(format!("--format: {e}")))?,
@@ -20,7 +18,7 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<ExitCode> {
     let found = inspect(&options)?;
     if args.json {
         print::json(&found)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(DONE);
     }
     let seconds = (found.span_ns[1] - found.span_ns[0]) as f64 / 1e9;
     let mut rows = vec![
@@ -77,7 +75,7 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<ExitCode> {
     for (name, value) in rows {
         print::line(format_args!("{name:<18} {value}"));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(DONE)
 }
 
 /// What the input itself says of its book.

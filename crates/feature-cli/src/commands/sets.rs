@@ -1,20 +1,19 @@
 //! `featureplane sets`: feature sets and their columns.
 
-use std::process::ExitCode;
-
 use feature_runtime::{BUILT_IN_SETS, FeatureSet, built_in_set, load_set};
 use serde_json::{Value, json};
 
 use crate::args::Sets;
+use crate::exit::DONE;
 use crate::print;
 
 /// Lists sets, or the columns of one.
-pub(crate) fn run(args: &Sets) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Sets) -> anyhow::Result<u8> {
     match &args.set {
         Some(set) => one(&load_set(set)?, args.json)?,
         None => all(args.json)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(DONE)
 }
 
 fn all(as_json: bool) -> anyhow::Result<()> {

@@ -23,8 +23,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("feature-hftbacktest", 3),
     ("feature-live", 4),
     ("feature-parity", 4),
-    ("feature-py", 4),
     ("feature-cli", 5),
+    ("feature-py", 6),
 ];
 
 /// Crates that only tests may depend on.
