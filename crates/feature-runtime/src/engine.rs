@@ -53,7 +53,8 @@ struct Subscriber {
 /// ```
 pub struct FeatureEngine {
     set: Arc<FeatureSet>,
-    symbols: Vec<SymbolEngine>,
+    /// By id; empty where the symbol was evicted, since an id is never given twice.
+    symbols: Vec<Option<Box<SymbolEngine>>>,
     names: BTreeMap<String, u32>,
     subscribers: Vec<Subscriber>,
     next_handle: u64,
@@ -67,14 +68,14 @@ impl FeatureEngine {
         Self { set: Arc::new(set), symbols, names, subscribers, next_handle: 0 }
     }
 
-    /// Adds a symbol; its id is the number of symbols so far, whatever the instrument says.
+    /// Adds a symbol; its id is the number of symbols added so far, whatever the instrument says.
     ///
     /// # Errors
     ///
     /// [`Error::SymbolRefused`] when the name is taken or the limit of [`MAX_SYMBOLS`] is reached.
     pub fn add_symbol(&mut self, mut instrument: Instrument) -> Result<u32, Error> {
         let symbol = instrument.symbol.clone();
-        if self.symbols.len() >= MAX_SYMBOLS {
+        if self.names.len() >= MAX_SYMBOLS {
             let reason = format!("the engine has {MAX_SYMBOLS} symbols already");
             return Err(Error::SymbolRefused { symbol, reason });
         }
@@ -84,8 +85,33 @@ impl FeatureEngine {
         }
         self.names.insert(symbol, id);
         instrument.symbol_id = id;
-        self.symbols.push(SymbolEngine::new(Arc::clone(&self.set), instrument));
+        self.symbols.push(Some(Box::new(SymbolEngine::new(Arc::clone(&self.set), instrument))));
         Ok(id)
+    }
+
+    /// Removes the symbols whose last packet is `ttl_ns` or more of event time behind the newest packet
+    /// of any symbol, and returns their ids, by last applied sequence number, then id (rule D22).
+    ///
+    /// The clock is that of the packets, so a replay evicts what the live run evicted. Nothing is
+    /// evicted unless asked for; a symbol that had no packet yet stays. Ids are not given again: an
+    /// evicted one is unknown, and a symbol that is added again starts anew under another id.
+    pub fn evict_idle(&mut self, ttl_ns: i64) -> Vec<u32> {
+        let newest_ns = self.symbols().map(SymbolEngine::t_eff_ns).max().unwrap_or(0);
+        let idle = |symbol: &&SymbolEngine| {
+            symbol.t_eff_ns() != 0 && newest_ns.saturating_sub(symbol.t_eff_ns()) >= ttl_ns
+        };
+        let mut evicted: Vec<(u64, u32)> = self
+            .symbols()
+            .filter(idle)
+            .map(|symbol| (symbol.lob.applied_seq(), symbol.instrument.symbol_id))
+            .collect();
+        evicted.sort_unstable();
+        for &(_, id) in &evicted {
+            if let Some(symbol) = self.symbols[id as usize].take() {
+                self.names.remove(&symbol.instrument.symbol);
+            }
+        }
+        evicted.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Takes one packet and pushes the frame, if one is due, to the subscribers that want it.
@@ -96,10 +122,11 @@ impl FeatureEngine {
     /// quality bits, not errors.
     pub fn process(&mut self, packet: &Packet) -> Result<Option<FrameRef<'_>>, Error> {
         let id = packet.symbol_id as usize;
-        if id >= self.symbols.len() {
+        if self.symbols.get(id).is_none_or(Option::is_none) {
             return Err(self.unknown_symbol(packet.symbol_id.to_string()));
         }
-        let Some(frame) = self.symbols[id].process(packet) else { return Ok(None) };
+        let Some(symbol) = &mut self.symbols[id] else { return Ok(None) };
+        let Some(frame) = symbol.process(packet) else { return Ok(None) };
         for subscriber in &mut self.subscribers {
             if subscriber.greeted.len() <= id {
                 subscriber.greeted.resize(id + 1, false);
@@ -196,13 +223,13 @@ impl FeatureEngine {
     ///
     /// [`Error::UnknownSymbol`].
     pub fn symbol(&self, symbol_id: u32) -> Result<&SymbolEngine, Error> {
-        let found = self.symbols.get(symbol_id as usize);
+        let found = self.symbols.get(symbol_id as usize).and_then(Option::as_deref);
         found.ok_or_else(|| self.unknown_symbol(symbol_id.to_string()))
     }
 
     /// Symbols in the order in which they were added.
     pub fn symbols(&self) -> impl Iterator<Item = &SymbolEngine> {
-        self.symbols.iter()
+        self.symbols.iter().filter_map(Option::as_deref)
     }
 
     /// Subscribes to frames in which one of `features` changed, or which carry a quality bit.
@@ -250,8 +277,8 @@ impl FeatureEngine {
         self.process(&packet).map(|_| ())
     }
 
-    pub(crate) fn symbols_mut(&mut self) -> &mut [SymbolEngine] {
-        &mut self.symbols
+    pub(crate) fn symbols_mut(&mut self) -> impl Iterator<Item = &mut SymbolEngine> {
+        self.symbols.iter_mut().filter_map(Option::as_deref_mut)
     }
 
     fn unknown_symbol(&self, symbol: String) -> Error {

@@ -131,7 +131,7 @@ impl FeatureEngine {
             restored.push(fresh);
             start += 8 + length;
         }
-        self.symbols_mut().iter_mut().zip(restored).for_each(|(old, new)| *old = new);
+        self.symbols_mut().zip(restored).for_each(|(old, new)| *old = new);
         Ok(())
     }
 }

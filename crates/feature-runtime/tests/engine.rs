@@ -252,3 +252,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn idle_symbols_leave_by_event_time_in_the_order_of_their_sequence() {
+    let (mut engine, _) = engine();
+    for name in ["B", "C", "D", "never"] {
+        engine.add_symbol(Instrument::new(0, name, "0.1", "0.001").unwrap()).unwrap();
+    }
+    // One second per 1,000 of the sequence.
+    for (id, seq) in [(0, 20), (1, 10), (2, 2_000), (3, 10)] {
+        let packet = snapshot(seq, (618_001, 696), (618_003, 12));
+        engine.process(&Packet { symbol_id: id, ..packet }).unwrap();
+    }
+    assert!(engine.evict_idle(1_990_000_001).is_empty(), "a nanosecond short for B");
+    assert_eq!(engine.evict_idle(1_980_000_000), [1, 3, 0], "by sequence, then id");
+    assert!(matches!(engine.symbol(1), Err(Error::UnknownSymbol { .. })));
+    assert!(matches!(engine.symbol_id("B"), Err(Error::UnknownSymbol { .. })));
+    let late = Packet { symbol_id: 1, ..snapshot(3_000, (618_001, 696), (618_003, 12)) };
+    assert!(matches!(engine.process(&late), Err(Error::UnknownSymbol { .. })));
+    assert!(engine.symbol(4).is_ok(), "a symbol that had no packet yet stays");
+    let kept = engine.symbol_id("C").unwrap();
+    assert!(engine.symbol(kept).unwrap().frame().is_some());
+
+    let again = engine.add_symbol(Instrument::new(0, "B", "0.1", "0.001").unwrap()).unwrap();
+    assert_eq!(again, 5, "an id is never given twice");
+    assert!(engine.symbol(again).unwrap().frame().is_none());
+    let state = engine.snapshot();
+    engine.restore(&state).unwrap();
+}
+
+#[test]
+fn a_symbol_above_the_limit_is_refused_until_one_was_evicted() {
+    let mut engine = FeatureEngine::new(built_in_set("lob_shared_v1").unwrap());
+    let add = |engine: &mut FeatureEngine, n: usize| {
+        engine.add_symbol(Instrument::new(0, &format!("S{n}"), "0.1", "0.001").unwrap())
+    };
+    for n in 0..feature_runtime::MAX_SYMBOLS {
+        add(&mut engine, n).unwrap();
+    }
+    let error = add(&mut engine, 5_000).unwrap_err().to_string();
+    assert!(error.contains("4096 symbols already"), "{error}");
+    for (id, seq) in [(0, 10), (1, 2_000)] {
+        let packet = snapshot(seq, (618_001, 696), (618_003, 12));
+        engine.process(&Packet { symbol_id: id, ..packet }).unwrap();
+    }
+    assert_eq!(engine.evict_idle(1_000_000_000), [0]);
+    assert_eq!(add(&mut engine, 5_000).unwrap(), 4_096);
+}
