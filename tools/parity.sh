@@ -15,12 +15,20 @@ b=$data/binance
 tapes=("$b/usdm_btcusdt_20240718.gz+$b/usdm_btcusdt_20240719.gz" "$b/usdm_btcusdt_20240808.gz"
   "$b/cm_btcusd_perp_20240808.gz" "$b/spot_btcusdt_20240808.gz+$b/spot_btcusdt_20240809.gz"
   "$data/hftbacktest/usdm_btcusdt_20240808.npz")
-# Every column of every family, which the scalar reference takes its time for: side by side, and
-# the first packets of each recording.
-"$command" parity run --python "$python" --report target/parity_every_column.html \
-  --set parity/tests/every_column.json --limit 8000 --input "${tapes[@]}" >target/parity_every_column.txt 2>&1 &
-every_column=$!
+# Every column of every family over every packet, which the scalar reference takes its time for:
+# two halves side by side.
+every_column() {
+  local name=$1
+  shift
+  "$command" parity run --python "$python" --report "target/$name.html" \
+    --set parity/tests/every_column.json --input "$@" >"target/$name.txt" 2>&1 || touch "target/$name.failed"
+}
+rm -f target/parity_columns_*
+every_column parity_columns_1 "${tapes[0]}" "${tapes[1]}" "${tapes[3]}" &
+every_column parity_columns_2 "${tapes[2]}" "${tapes[4]}"
+wait
+cat target/parity_columns_*.txt
+if compgen -G "target/parity_columns_*.failed" >/dev/null; then exit 1; fi
+"$command" parity run --paths kernel --set lob_shared_v1 --synthetic-events 100000000 | tail -1
 "$command" parity run --python "$python" --report target/parity.html \
   --set core_v1 lob_shared_v1 lob_shared_v3 --input "${tapes[@]}"
-wait "$every_column" || { cat target/parity_every_column.txt; exit 1; }
-cat target/parity_every_column.txt

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use feature_kernel::ParamValue;
 use feature_runtime::FeatureSet;
-use market_io::OpenOptions;
+use market_io::synthetic::{SyntheticConfig, SyntheticSource};
+use market_io::{OpenOptions, Source};
 use market_model::{Instrument, Packet};
 use serde_json::{Map, Value, json};
 
@@ -31,16 +32,33 @@ impl Tape {
     /// [`Error::Input`].
     pub fn read(options: &OpenOptions, set: Arc<FeatureSet>, limit: u64) -> Result<Self, Error> {
         let mut source = market_io::open(options)?;
-        let mut packets = Vec::new();
-        let mut packet = Packet::default();
-        while (packets.len() as u64) < limit && source.next_packet(&mut packet)? {
-            packets.push(packet.clone());
-        }
+        let packets = packets(source.as_mut(), limit)?;
         let name = options
             .inputs
             .iter()
             .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned());
         let name = name.collect::<Vec<_>>().join(" + ");
+        Ok(Self { name, set, instrument: source.instrument().clone(), packets })
+    }
+
+    /// A quarter of an hour of a synthetic market with every kind of fault, about a million events.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`].
+    pub fn synthetic(seed: u64, set: Arc<FeatureSet>) -> Result<Self, Error> {
+        let config = SyntheticConfig {
+            seed,
+            duration_ns: 900_000_000_000,
+            gaps: 5,
+            crossed: 5,
+            duplicates: 20,
+            reorders: 5,
+            ..SyntheticConfig::default()
+        };
+        let mut source = SyntheticSource::new(&config)?;
+        let packets = packets(&mut source, u64::MAX)?;
+        let name = format!("synthetic seed {seed}");
         Ok(Self { name, set, instrument: source.instrument().clone(), packets })
     }
 
@@ -85,4 +103,13 @@ impl Tape {
         });
         json!({"id": self.set.id(), "features": features.collect::<Vec<_>>()})
     }
+}
+
+fn packets(source: &mut dyn Source, limit: u64) -> Result<Vec<Packet>, Error> {
+    let mut packets = Vec::new();
+    let mut packet = Packet::default();
+    while (packets.len() as u64) < limit && source.next_packet(&mut packet)? {
+        packets.push(packet.clone());
+    }
+    Ok(packets)
 }

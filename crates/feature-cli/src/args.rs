@@ -176,8 +176,14 @@ pub(crate) enum ParityCommand {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ParityRun {
     /// Inputs; each is a stream of its own, unless joined with `+` (day1.gz+day2.gz).
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    #[arg(long, required_unless_present = "synthetic_events", num_args = 1.., value_name = "FILE")]
     pub(crate) input: Vec<String>,
+    /// Synthetic markets instead of inputs, seed after seed, until they held this many events.
+    #[arg(long, conflicts_with = "input", value_name = "N")]
+    pub(crate) synthetic_events: Option<u64>,
+    /// First seed of the synthetic markets.
+    #[arg(long, default_value_t = 1, requires = "synthetic_events")]
+    pub(crate) seed: u64,
     /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed or events.
     #[arg(long, default_value = "auto")]
     pub(crate) format: String,

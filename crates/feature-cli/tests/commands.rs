@@ -198,6 +198,26 @@ fn parity_passes_on_good_input_and_writes_its_report() {
 }
 
 #[test]
+fn parity_takes_synthetic_markets_until_they_held_enough_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["parity", "run", "--paths", "kernel", "--set", "lob_shared_v1", "--json"];
+    let more = ["--synthetic-events", "1000000", "--seed", "5"];
+    let said = featureplane(folder.path(), &[&args[..], &more].concat());
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+    let gate = said.json();
+    let cases = gate["cases"].as_array().unwrap();
+    let tapes: Vec<_> = cases.iter().map(|case| case["tape"].as_str().unwrap()).collect();
+    assert_eq!(tapes, ["synthetic seed 5", "synthetic seed 6"]);
+    let events: u64 = cases.iter().map(|case| case["events"].as_u64().unwrap()).sum();
+    assert!(events >= 1_000_000, "{events}");
+    assert!(cases.iter().all(|case| case["comparisons"][0]["differing_bits"] == 0));
+    let both = featureplane(folder.path(), &[&args[..], &more, &["--input", "x.gz"][..]].concat());
+    assert_eq!(both.code, 2, "{both:?}");
+    let none = featureplane(folder.path(), &["parity", "run", "--paths", "kernel"]);
+    assert_eq!(none.code, 2, "{none:?}");
+}
+
+#[test]
 fn parity_refuses_what_it_cannot_compare() {
     let folder = tempfile::tempdir().unwrap();
     recording(folder.path(), "x.gz", &market());

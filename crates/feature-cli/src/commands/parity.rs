@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use feature_parity::{Error, Gate, PathName, Tape, report, run_gate};
+use feature_runtime::FeatureSet;
 use market_io::OpenOptions;
 
 use crate::args::ParityRun;
@@ -21,16 +22,41 @@ pub(crate) fn run(args: &ParityRun) -> anyhow::Result<u8> {
     let sets: Vec<_> = sets?.into_iter().map(Arc::new).collect();
     let format: market_io::Format =
         args.format.parse().map_err(|e| Usage(format!("--format: {e}")))?;
-    let tapes = args.input.iter().flat_map(|input| {
-        let options = OpenOptions {
-            inputs: input.split('+').map(Into::into).collect(),
-            format,
-            ..OpenOptions::default()
-        };
-        sets.iter().map(move |set| Tape::read(&options, Arc::clone(set), args.limit))
-    });
-    let gate = run_gate(tapes, &paths, &super::python(args.python.as_ref()))?;
+    let python = super::python(args.python.as_ref());
+    let gate = if let Some(events) = args.synthetic_events {
+        run_gate(synthetic(&sets, args.seed, events), &paths, &python)?
+    } else {
+        let tapes = args.input.iter().flat_map(|input| {
+            let options = OpenOptions {
+                inputs: input.split('+').map(Into::into).collect(),
+                format,
+                ..OpenOptions::default()
+            };
+            sets.iter().map(move |set| Tape::read(&options, Arc::clone(set), args.limit))
+        });
+        run_gate(tapes, &paths, &python)?
+    };
     finish(&gate, args.report.as_deref(), args.json)
+}
+
+/// Synthetic markets, each of them for every set, until they held `events`.
+fn synthetic(
+    sets: &[Arc<FeatureSet>],
+    first_seed: u64,
+    events: u64,
+) -> impl Iterator<Item = Result<Tape, Error>> {
+    let mut done = 0;
+    let pairs = (first_seed..).flat_map(|seed| sets.iter().enumerate().map(move |s| (seed, s)));
+    pairs.map_while(move |(seed, (index, set))| {
+        if index == 0 && done >= events {
+            return None;
+        }
+        let tape = Tape::synthetic(seed, Arc::clone(set));
+        if index == 0 {
+            done += tape.as_ref().map_or(0, Tape::events);
+        }
+        Some(tape)
+    })
 }
 
 /// Prints and writes the result; the exit code says whether every bit is equal.

@@ -31,7 +31,7 @@ class View:
     trades: list[Any] = field(default_factory=list)  # [ticks, lots, aggressor] of the packet
     tick: int = 1  # scaled price of one tick
     lot: int = 1  # scaled quantity of one lot
-    qty_unit: int = 1  # 10**qty_scale
+    shared: dict[Any, Any] = field(default_factory=dict)  # what columns of one frame have in common
 
 
 class Feature:

@@ -39,6 +39,7 @@ class Regression(Feature):
     def clear_state(self) -> None:
         self.pairs = Pairs()
         self.window: deque[tuple[int, int, int]] = deque()
+        self.x = self.y = self.xx = self.xy = self.yy = 0
         self.unit = 1.0, 1.0
 
     def break_chain(self) -> None:
@@ -48,6 +49,7 @@ class Regression(Feature):
         pair = self.pairs.step(view)
         if pair is not None:
             self.window.append((view.now, *pair))
+            self.add(*pair, 1)
         self.unit = float(view.qty_unit), float(2 * view.price_unit)
         return self.at(view.now, view.last_book_t)
 
@@ -56,15 +58,21 @@ class Regression(Feature):
 
     def at(self, now: int, last_book_t: int) -> float | None:
         while self.window and self.window[0][0] <= now - self.params["window_ns"]:
-            self.window.popleft()
-        if len(self.window) < 3:
-            return None
+            _, x, y = self.window.popleft()
+            self.add(x, y, -1)
         n = len(self.window)
-        x, y = [each[1] for each in self.window], [each[2] for each in self.window]
-        moment = lambda a, b: n * sum(i * j for i, j in zip(a, b)) - sum(a) * sum(b)  # noqa: E731
-        if moment(x, x) == 0:
+        xx = n * self.xx - self.x * self.x
+        if n < 3 or xx == 0:
             return None
-        return self.of(moment(x, y), moment(x, x), moment(y, y))
+        return self.of(n * self.xy - self.x * self.y, xx, n * self.yy - self.y * self.y)
+
+    def add(self, x: int, y: int, sign: int) -> None:
+        """Move the exact sums by a pair that comes (1) or goes (-1)."""
+        self.x += sign * x
+        self.y += sign * y
+        self.xx += sign * x * x
+        self.xy += sign * x * y
+        self.yy += sign * y * y
 
     def of(self, xy: int, xx: int, yy: int) -> float | None:
         """The value of the centred moments, each times ``n**2``."""

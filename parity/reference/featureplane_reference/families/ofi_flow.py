@@ -10,12 +10,14 @@ REV = {"ofi_flow": 1, "ofi_flow_weighted": 1, "ofi_flow_decayed": 1}
 
 ONE = 1 << 31
 
+Levels = tuple[dict[int, int], dict[int, int]]  # quantity by price: bids, asks
+
 
 class FlowFeature(Feature):
     """What changed since the last two-sided book."""
 
     def clear_state(self) -> None:
-        self.anchor: tuple[dict[int, int], dict[int, int]] | None = None
+        self.anchor: Levels | None = None
 
     def weight(self, distance: int, total: int) -> int:
         """The weight of a change at ``u``; ``total`` is ``S``."""
@@ -23,21 +25,33 @@ class FlowFeature(Feature):
 
     def flow(self, view: View) -> int | None:
         """The sum of the weighted changes, ``None`` when packets are missing before this one."""
-        now = dict(view.book.bids.qty), dict(view.book.asks.qty)
+        if FlowFeature not in view.shared:
+            view.shared[FlowFeature] = dict(view.book.bids.qty), dict(view.book.asks.qty)
+        now = view.shared[FlowFeature]
         anchor, self.anchor = self.anchor, now
         if view.gap_step:
             return None
         if anchor is None:
             return 0
+        # Columns with one anchor share the comparison.
+        if id(anchor) not in view.shared:
+            view.shared[id(anchor)] = changes(anchor, now)
         total = view.bid + view.ask
         found = 0
-        for before, after, sign in ((anchor[0], now[0], 1), (anchor[1], now[1], -1)):
-            for price in {*before, *after}:
-                change = after.get(price, 0) - before.get(price, 0)
-                distance = abs(2 * price - total)
-                if change and distance * 10_000 <= self.params["depth_bps"] * total:
-                    found += sign * change * self.weight(distance, total)
+        for price, change in view.shared[id(anchor)]:
+            distance = abs(2 * price - total)
+            if distance * 10_000 <= self.params["depth_bps"] * total:
+                found += change * self.weight(distance, total)
         return found
+
+
+def changes(before: Levels, after: Levels) -> list[tuple[int, int]]:
+    """Price and signed change of each level that is another one."""
+    found: list[tuple[int, int]] = []
+    for old, new, sign in ((before[0], after[0], 1), (before[1], after[1], -1)):
+        prices = {price for price, _ in old.items() ^ new.items()}
+        found += [(price, sign * (new.get(price, 0) - old.get(price, 0))) for price in prices]
+    return found
 
 
 class OfiFlow(FlowFeature):

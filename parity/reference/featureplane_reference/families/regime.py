@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import deque
+
 from ..numeric import ratio
 from .base import Column, Feature, View
 
@@ -49,17 +52,22 @@ class SpreadPercentile(OverTime):
     is_window = True
 
     def clear_state(self) -> None:
-        self.spreads: list[tuple[int, int]] = []  # time and spread; the last one is the current
+        self.current: tuple[int, int] | None = None  # time and spread
+        self.earlier: deque[tuple[int, int]] = deque()
+        self.ranked: list[int] = []  # the spreads of `earlier`
 
     def note(self, view: View) -> None:
-        self.spreads.append((view.now, view.ask - view.bid))
+        if self.current is not None:
+            self.earlier.append(self.current)
+            insort(self.ranked, self.current[1])
+        self.current = view.now, view.ask - view.bid
 
     def rank(self, now: int) -> tuple[int, int]:
         """``below`` and ``n``."""
-        current = self.spreads[-1]
-        inside = [each for each in self.spreads[:-1] if each[0] > now - self.params["window_ns"]]
-        self.spreads = [*inside, current]
-        return sum(spread < current[1] for _, spread in inside), len(inside)
+        assert self.current is not None
+        while self.earlier and self.earlier[0][0] <= now - self.params["window_ns"]:
+            del self.ranked[bisect_left(self.ranked, self.earlier.popleft()[1])]
+        return bisect_left(self.ranked, self.current[1]), len(self.earlier)
 
     def at(self, now: int, last_book_t: int) -> int | float | None:
         below, count = self.rank(now)
@@ -90,7 +98,9 @@ class TightFraction(OverTime):
     def note(self, view: View) -> None:
         if self.first is None:
             self.first = view.now
-        self.states.append((view.now, is_tight(view, self.params["tight_ppm"])))
+        tight = is_tight(view, self.params["tight_ppm"])
+        if not self.states or self.states[-1][1] != tight:
+            self.states.append((view.now, tight))
 
     def at(self, now: int, last_book_t: int) -> float | None:
         assert self.first is not None

@@ -86,15 +86,18 @@ class OfWindow(TradeFeature):
 
     def clear_state(self) -> None:
         self.window: deque[tuple[int, Trade]] = deque()
+        self.sums = dict.fromkeys(("trade_count", "buy_qty", "sell_qty", "signed_flow", "qty", "notional"), 0)
         self.price_unit = 1
         super().clear_state()
 
     def rest(self) -> Value:
-        return self.of([])
+        return self.of_sums()
 
     def compute(self, view: View) -> Value:
         self.price_unit = view.price_unit
-        self.window.extend((view.now, trade) for trade in self.signed(view))
+        for trade in self.signed(view):
+            self.window.append((view.now, trade))
+            self.add(trade, 1)
         return self.at(view.now, view.last_book_t)
 
     def idle(self, view: View) -> None:
@@ -102,35 +105,41 @@ class OfWindow(TradeFeature):
 
     def at(self, now: int, last_book_t: int) -> Value:
         while self.window and self.window[0][0] <= now - self.params["window_ns"]:
-            self.window.popleft()
-        return self.of([trade for _, trade in self.window])
+            self.add(self.window.popleft()[1], -1)
+        return self.of_sums()
 
-    def of(self, trades: list[Trade]) -> Value:
-        """The value of these trades."""
-        return total(trades, self.column)
+    def add(self, trade: Trade, sign: int) -> None:
+        """Move the exact sums by a trade that comes (1) or goes (-1)."""
+        price, qty, _ = trade
+        for column in ("trade_count", "buy_qty", "sell_qty", "signed_flow"):
+            self.sums[column] += sign * total([trade], column)
+        self.sums["qty"] += sign * qty
+        self.sums["notional"] += sign * price * qty
+
+    def of_sums(self) -> Value:
+        """The value of these sums."""
+        return self.sums[self.column]
 
 
 class TradeQtySum(OfWindow):
     """Quantity of every trade, of neither side too."""
 
-    def of(self, trades: list[Trade]) -> Value:
-        return sum(qty for _, qty, _ in trades)
+    column = "qty"
 
 
 class Tfi(OfWindow):
     """``(B - S) / (B + S)``."""
 
-    def of(self, trades: list[Trade]) -> Value:
-        buy, sell = total(trades, "buy_qty"), total(trades, "sell_qty")
+    def of_sums(self) -> Value:
+        buy, sell = self.sums["buy_qty"], self.sums["sell_qty"]
         return ratio(buy - sell, buy + sell)
 
 
 class Vwap(OfWindow):
     """Notional over quantity."""
 
-    def of(self, trades: list[Trade]) -> Value:
-        qty = sum(qty for _, qty, _ in trades)
-        return ratio(sum(price * qty for price, qty, _ in trades), qty * self.price_unit)
+    def of_sums(self) -> Value:
+        return ratio(self.sums["notional"], self.sums["qty"] * self.price_unit)
 
 
 class Last(TradeFeature):

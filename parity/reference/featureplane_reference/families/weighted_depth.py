@@ -39,25 +39,28 @@ class Weighted(Feature):
         self.notional = params["measure"] == "notional"
         self.cutoff_bps = halflife_bps * params["cutoff_halflives"]
 
-    def weight(self, distance: int, total: int) -> float:
-        """``w`` of a level; ``total`` is ``S``."""
+    def sum_of(self, side: Side, view: View) -> float:
+        """``W`` of a side, computed once a frame for all columns with these parameters."""
+        key = Weighted, side.best_last, tuple(self.params.items())
+        if key not in view.shared:
+            view.shared[key] = self.summed(side, view.bid + view.ask)
+        return view.shared[key]
+
+    def summed(self, side: Side, total: int) -> float:
+        """``W`` of a side, from the best level outwards; ``total`` is ``S``."""
         if total != self.weighed_at:
             self.weights, self.weighed_at = {}, total
-        if distance not in self.weights:
-            self.weights[distance] = det_exp(-(self.rate * (float(distance) / float(total))))
-        return self.weights[distance]
-
-    def sum_of(self, side: Side, view: View) -> float:
-        """``W`` of a side, from the best level outwards."""
-        total = view.bid + view.ask
+        weights = self.weights
         prices = side.prices[::-1] if side.best_last else side.prices
         found = 0.0
         for price in prices[: self.params.get("levels")]:
             distance = abs(2 * price - total)
             if self.cutoff_bps is not None and distance * 10_000 > self.cutoff_bps * total:
                 break
+            if distance not in weights:
+                weights[distance] = det_exp(-(self.rate * (float(distance) / float(total))))
             qty = side.qty[price]
-            found += float(price * qty if self.notional else qty) * self.weight(distance, total)
+            found += float(price * qty if self.notional else qty) * weights[distance]
         return found
 
     def unit(self, view: View) -> float:
