@@ -11,7 +11,7 @@ SOURCES = $(shell find crates parity/src specs/sets -name '*.rs' -o -name '*.tom
 # cargo-nextest when it is there; documentation tests run in `doc` either way.
 RUST_TESTS := $(if $(shell cargo nextest --version 2>/dev/null),nextest run --no-fail-fast,test --no-fail-fast --lib --bins --tests)
 
-.PHONY: help demo test check quick bench parity hftbacktest clean fmt gen tidy lint rust doc python types deny golden instructions
+.PHONY: help demo test check quick bench parity plots hftbacktest clean fmt gen tidy lint rust doc python types deny golden instructions
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -32,6 +32,9 @@ bench: ## figures beside the peers, in one run
 
 parity: $(VENV)/.dev ## every path against every other, bit for bit
 	tools/parity.sh $(BIN)/python $(DATA)
+
+plots: $(VENV)/.dev ## redraw docs/plots from a recording
+	$(BIN)/python tools/plots.py $(DATA) docs/plots
 
 clean: ## remove everything that was built
 	cargo clean && rm -rf $(VENV) $(HFT_VENV) demo-out

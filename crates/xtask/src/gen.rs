@@ -28,7 +28,7 @@ fn render(root: &Path) -> Result<Vec<Derived>> {
     Ok(vec![
         Derived { path: "specs/registry_v1.json", text: registry::render()? },
         Derived { path: "specs/schemas/feature-set.schema.json", text: schema::render()? },
-        Derived { path: "docs/reference/features.md", text: reference::features() },
+        Derived { path: "docs/reference/features.md", text: reference::features(root) },
         Derived { path: "docs/reference/sets.md", text: reference::sets(&sets) },
         Derived { path: "python/src/featureplane/_ids.py", text: ids::render(&sets, &formats) },
         Derived { path: "python/src/featureplane/_columns.pyi", text: columns::render() },

@@ -1,6 +1,6 @@
 //! The repository as paths and texts, so that a rule can be tested on a planted defect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,6 +13,8 @@ const MAX_TEXT_BYTES: u64 = 2 << 20;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tree {
     pub(crate) files: BTreeMap<String, String>,
+    /// Paths of what is no text, pictures for example.
+    pub(crate) others: BTreeSet<String>,
 }
 
 impl Tree {
@@ -24,23 +26,25 @@ impl Tree {
             .output()
             .context("git ls-files")?;
         ensure!(output.status.success(), "git ls-files: {}", output.stderr.escape_ascii());
-        let mut files = BTreeMap::new();
+        let (mut files, mut others) = (BTreeMap::new(), BTreeSet::new());
         for path in output.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty()) {
             let path = std::str::from_utf8(path).context("a path that is not UTF-8")?;
             let full = root.join(path);
             let is_text = full.metadata().is_ok_and(|m| m.is_file() && m.len() <= MAX_TEXT_BYTES);
             if let (true, Ok(text)) = (is_text, std::fs::read_to_string(&full)) {
                 files.insert(path.to_owned(), text);
+            } else if full.is_file() {
+                others.insert(path.to_owned());
             }
         }
-        Ok(Self { files })
+        Ok(Self { files, others })
     }
 
     /// A tree of given files.
     #[cfg(test)]
     pub(crate) fn of(files: &[(&str, &str)]) -> Self {
         let files = files.iter().map(|(path, text)| ((*path).into(), (*text).into()));
-        Self { files: files.collect() }
+        Self { files: files.collect(), others: BTreeSet::new() }
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<&str> {

@@ -38,7 +38,9 @@ fn exists(tree: &Tree, page: &str, target: &str) -> bool {
     }
     let full = parts.join("/");
     let folder = full.clone() + "/";
-    tree.get(&full).is_some() || tree.files.keys().any(|path| path.starts_with(&folder))
+    tree.get(&full).is_some()
+        || tree.others.contains(&full)
+        || tree.files.keys().any(|path| path.starts_with(&folder))
 }
 
 #[cfg(test)]
