@@ -106,8 +106,16 @@ def cancel_others(hbt: Any, bid: int, ask: int) -> None:
 
 @njit
 def strategy(
-    hbt: Any, mode: int, handle: int, values: Any, times: Any, table: Any, mid: int, imb: int,
-    lean: float, decisions: Any,
+    hbt: Any,
+    mode: int,
+    handle: int,
+    values: Any,
+    times: Any,
+    table: Any,
+    mid: int,
+    imb: int,
+    lean: float,
+    decisions: Any,
 ) -> int:
     """Quote around the leaning mid every 100 ms; the number of decisions."""
     count, row = 0, -1
@@ -151,8 +159,16 @@ class Run:
         decisions = np.zeros((100_000, 3), np.int64)
         started = time.process_time()
         count = strategy(
-            hbt, mode, feed.handle, feed.values, times, table, feed.index("mid_price_x2"),
-            feed.index("depth_imbalance_5"), lean, decisions,
+            hbt,
+            mode,
+            feed.handle,
+            feed.values,
+            times,
+            table,
+            feed.index("mid_price_x2"),
+            feed.index("depth_imbalance_5"),
+            lean,
+            decisions,
         )
         self.seconds = time.process_time() - started
         feed.check()

@@ -12,6 +12,7 @@ from featureplane import features, triggers
 from featureplane._extract import extract, extract_to_file
 from featureplane._lib import FeatureEngine, FeatureView, __version__
 from featureplane._replay import replay
+from featureplane._report import report
 from featureplane.errors import (
     ConfigError,
     DecodeError,
@@ -56,6 +57,7 @@ __all__ = [
     "features",
     "frame_dtype",
     "replay",
+    "report",
     "triggers",
     "write_synthetic",
 ]
