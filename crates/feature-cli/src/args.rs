@@ -97,6 +97,15 @@ pub(crate) struct Table {
     /// Output file: .parquet, .arrow or .csv.
     #[arg(long, value_name = "PATH")]
     pub(crate) out: PathBuf,
+    /// Bars beside the rows, one file for each duration, for example 1s,5s,30s,60s.
+    #[arg(long, value_name = "DURATIONS")]
+    pub(crate) bars: Option<String>,
+    /// File of the bars, with {bar} where the duration goes; day.parquet has day.bars-60s.parquet.
+    #[arg(long, requires = "bars", value_name = "PATH")]
+    pub(crate) bars_out: Option<String>,
+    /// Write bars in which nothing happened, too.
+    #[arg(long, requires = "bars")]
+    pub(crate) empty_bars: bool,
     /// Compression of Parquet pages.
     #[arg(long, value_enum, default_value = "zstd")]
     pub(crate) compression: Compression,

@@ -46,6 +46,28 @@ fn the_summary_as_json_agrees_with_the_files() {
 }
 
 #[test]
+fn bars_are_files_beside_the_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    recording(folder.path(), "x.gz", &market());
+    let args = "extract --input x.gz --emit step:1s --bars 1s,250ms --out x.parquet --json";
+    let said = featureplane(folder.path(), &args.split_whitespace().collect::<Vec<_>>());
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+    let want = ["x.bars-1s.parquet", "x.bars-250ms.parquet", "x.gz", "x.parquet"];
+    assert_eq!(names(folder.path()), want);
+    for (bars, name) in said.json()[0]["bars"].as_array().unwrap().iter().zip(want) {
+        assert_eq!(bars["output"], name);
+        assert_eq!(bars["bars"], footer_rows(&folder.path().join(name)));
+    }
+    let args = "extract --input x.gz --bars 1s --empty-bars --bars-out {bar}.csv --out y.csv";
+    let said = featureplane(folder.path(), &args.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.stdout.contains("bars of 1s -> 1s.csv"), "{said:?}");
+    let alone = ["extract", "--input", "x.gz", "--out", "z.csv", "--empty-bars"];
+    let said = featureplane(folder.path(), &alone);
+    assert!(said.code != 0 && said.stderr.contains("--bars"), "{said:?}");
+}
+
+#[test]
 fn the_file_carries_the_command_that_made_it() {
     let folder = tempfile::tempdir().unwrap();
     recording(folder.path(), "x.gz", &market());

@@ -10,19 +10,20 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use feature_infer::LinearModel;
 use feature_runtime::{FeatureSet, SymbolEngine};
-use market_io::sink::{
-    DEFAULT_BATCH_ROWS, MemorySink, RowBatchBuilder, SinkOptions, TableSink, TableSpec,
-};
+use market_io::sink::{SinkOptions, TableSpec};
 use market_io::{OpenOptions, Source};
 use market_model::Packet;
 use rayon::prelude::*;
 
+use crate::bar_tables::{BarOutput, BarTables};
+use crate::bars::{BarOptions, bar_set};
 use crate::emission::Emission;
 use crate::error::Error;
 use crate::rows::RowMaker;
 use crate::scores::{ScoredRow, add_columns};
 use crate::summary::{Summary, quality_names};
 use crate::table::table_spec;
+use crate::writer::TableWriter;
 
 /// Packets between two calls of the observer.
 const OBSERVE_EVERY: u64 = 1_024;
@@ -47,6 +48,15 @@ pub enum Destination {
     Memory,
 }
 
+impl Destination {
+    fn file(&self) -> Option<(&Path, &SinkOptions)> {
+        match self {
+            Self::File { path, options } => Some((path, options)),
+            Self::Memory => None,
+        }
+    }
+}
+
 /// What to extract.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -58,6 +68,8 @@ pub struct Job {
     pub model: Option<Arc<LinearModel>>,
     /// When rows are written.
     pub emission: Emission,
+    /// Bars beside the rows.
+    pub bars: Option<BarOptions>,
     /// Window clock from which rows are written, UTC ns.
     pub from_ns: Option<i64>,
     /// Window clock at which rows end, UTC ns, exclusive.
@@ -77,6 +89,8 @@ pub struct Output {
     pub schema: SchemaRef,
     /// Rows, when they were kept in memory.
     pub batches: Vec<RecordBatch>,
+    /// Bars, one entry for each duration.
+    pub bars: Vec<BarOutput>,
 }
 
 /// Is told how far a job is, and can stop it.
@@ -95,42 +109,33 @@ impl Observer for () {
 ///
 /// # Errors
 ///
-/// [`Error`]; an output file exists afterwards only if the job was done.
+/// [`Error`]; an output file exists afterwards only if the job was done. Files of bars get their names
+/// before the file of rows.
 pub fn run(job: &Job, observer: &dyn Observer) -> Result<Output, Error> {
     let started = Instant::now();
-    let (from_ns, to_ns) = (job.from_ns.unwrap_or(i64::MIN), job.to_ns.unwrap_or(i64::MAX));
-    if from_ns >= to_ns {
-        let message = format!("the range {from_ns}..{to_ns} (UTC ns) is empty");
-        return Err(Error::Config { field: "from", message });
-    }
-    if let Destination::File { path, options } = &job.destination {
-        // A wrong destination should not wait until the input has been opened and hashed.
-        drop(market_io::sink::create(path, &TableSpec::new([]), options)?);
-    }
+    let range_ns = check(job)?;
     let mut source = market_io::open(&job.open)?;
-    let instrument = source.instrument();
-    let scored = job.model.clone().map(|model| ScoredRow::new(model, &job.set, instrument));
-    let mut scored = scored.transpose()?;
-    let spec = described(job, source.as_ref(), observer)?;
-    let (mut sink, memory): (Box<dyn TableSink>, _) = match &job.destination {
-        Destination::File { path, options } => {
-            (market_io::sink::create(path, &spec, options)?, None)
-        }
-        Destination::Memory => {
-            let sink = MemorySink::new(&spec);
-            let batches = sink.batches();
-            (Box::new(sink), Some(batches))
-        }
-    };
-    let engine = SymbolEngine::new(Arc::clone(&job.set), source.instrument().clone());
-    let mut rows = RowMaker::new(engine, job.emission, from_ns, to_ns);
-    let mut pass = Pass::default();
-    let mut batch = RowBatchBuilder::new(&spec, DEFAULT_BATCH_ROWS, &[&source.instrument().symbol]);
-    let mut table = Table { batch: &mut batch, sink: sink.as_mut(), scored: scored.as_mut() };
-    pass.read(source.as_mut(), &mut rows, &mut table, to_ns, observer)?;
-    if !batch.is_empty() {
-        sink.write(&batch.finish())?;
+    let instrument = source.instrument().clone();
+    let scored = job.model.clone().map(|model| ScoredRow::new(model, &job.set, &instrument));
+    let made_by = made_by(job, source.as_ref(), observer)?;
+    let mut spec = table_spec(&job.set, &instrument);
+    if let Some(model) = &job.model {
+        add_columns(&mut spec, model);
     }
+    spec.metadata.extend(made_by.iter().cloned());
+    let file = job.destination.file();
+    let writer = TableWriter::create(file, &spec, &instrument.symbol)?;
+    let bars = job.bars.as_ref();
+    let bars = bars.map(|bars| BarTables::create(bars, file, &instrument, &made_by, range_ns));
+    let mut tables = Tables { writer, scored: scored.transpose()?, bars: bars.transpose()? };
+    let set = Arc::clone(&job.set);
+    let engine = match &job.bars {
+        None => SymbolEngine::new(set, instrument),
+        Some(_) => SymbolEngine::with_companion(set, bar_set()?, instrument),
+    };
+    let mut rows = RowMaker::new(engine, job.emission, range_ns[0], range_ns[1]);
+    let mut pass = Pass::default();
+    pass.read(source.as_mut(), &mut rows, &mut tables, range_ns[1], observer)?;
     if rows.rows == 0 {
         return Err(Error::NoRows {
             symbol: source.instrument().symbol.clone(),
@@ -141,13 +146,32 @@ pub fn run(job: &Job, observer: &dyn Observer) -> Result<Output, Error> {
             last: pass.span_ns[1],
         });
     }
-    let finished = sink.finish()?;
+    let bars = tables.bars.map_or_else(|| Ok(Vec::new()), BarTables::finish)?;
+    let written = tables.writer.finish()?;
     let mut summary = pass.summary(job, source.as_ref(), &rows);
-    summary.output_bytes = finished.bytes;
+    summary.output_bytes = written.bytes;
+    summary.bars = bars.iter().map(|bars| bars.summary.clone()).collect();
     summary.elapsed_s = started.elapsed().as_secs_f64();
     summary.events_per_s = summary.events as f64 / summary.elapsed_s.max(1e-9);
-    let batches = memory.map(|batches| batches.take()).unwrap_or_default();
-    Ok(Output { summary, schema: batch.schema().clone(), batches })
+    Ok(Output { summary, schema: written.schema, batches: written.batches, bars })
+}
+
+/// Refuses what is wrong before the input is opened and hashed; the range, UTC ns.
+fn check(job: &Job) -> Result<[i64; 2], Error> {
+    let (from_ns, to_ns) = (job.from_ns.unwrap_or(i64::MIN), job.to_ns.unwrap_or(i64::MAX));
+    if from_ns >= to_ns {
+        let message = format!("the range {from_ns}..{to_ns} (UTC ns) is empty");
+        return Err(Error::Config { field: "from", message });
+    }
+    job.bars.iter().try_for_each(BarOptions::check)?;
+    if let Some((path, options)) = job.destination.file() {
+        let bars = job.bars.iter();
+        let bars = bars.flat_map(|bars| bars.durations_ns.iter().map(|d| bars.path_of(path, *d)));
+        for path in bars.chain([path.to_owned()]) {
+            drop(market_io::sink::create(&path, &TableSpec::new([]), options)?);
+        }
+    }
+    Ok([from_ns, to_ns])
 }
 
 /// Runs jobs of different symbols in parallel; results keep the order of the jobs.
@@ -179,12 +203,12 @@ fn describe_range(job: &Job) -> String {
     }
 }
 
-/// The table's columns and metadata that says what made it.
-fn described(job: &Job, source: &dyn Source, observer: &dyn Observer) -> Result<TableSpec, Error> {
-    let mut spec = table_spec(&job.set, source.instrument());
-    if let Some(model) = &job.model {
-        add_columns(&mut spec, model);
-    }
+/// Metadata that says what made the tables of a job.
+fn made_by(
+    job: &Job,
+    source: &dyn Source,
+    observer: &dyn Observer,
+) -> Result<Vec<(String, String)>, Error> {
     let mut inputs = Vec::new();
     for path in job.open.inputs.iter().chain(&job.open.initial_snapshot) {
         let total = source.progress().1;
@@ -195,12 +219,12 @@ fn described(job: &Job, source: &dyn Source, observer: &dyn Observer) -> Result<
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         inputs.push(serde_json::json!({"name": name, "bytes": bytes, "blake3": digest}));
     }
-    let mut put =
-        |key: &str, value: String| spec.metadata.insert(format!("featureplane.{key}"), value);
-    put("inputs", serde_json::Value::from(inputs).to_string());
-    put("emission", job.emission.to_string());
-    put("command", job.command.clone());
-    Ok(spec)
+    let entries = [
+        ("inputs", serde_json::Value::from(inputs).to_string()),
+        ("emission", job.emission.to_string()),
+        ("command", job.command.clone()),
+    ];
+    Ok(entries.into_iter().map(|(key, value)| (format!("featureplane.{key}"), value)).collect())
 }
 
 /// Size and BLAKE3 of a file; `None` when stopped.
@@ -222,27 +246,23 @@ fn fingerprint(path: &Path, is_stopped: impl Fn() -> bool) -> Result<Option<(u64
     hash().map_err(|source| Error::File { path: path.into(), source })
 }
 
-/// Where the rows of one pass go.
-struct Table<'a> {
-    batch: &'a mut RowBatchBuilder,
-    sink: &'a mut dyn TableSink,
-    scored: Option<&'a mut ScoredRow>,
+/// Where the rows and bars of one pass go.
+struct Tables {
+    writer: TableWriter,
+    scored: Option<ScoredRow>,
+    bars: Option<BarTables>,
 }
 
-impl Table<'_> {
+impl Tables {
     #[inline]
-    fn push(&mut self, words: &[u64], valid: &[u64]) -> Result<(), Error> {
+    fn row(&mut self, words: &[u64], valid: &[u64]) -> Result<(), Error> {
         match &mut self.scored {
             Some(scored) => {
                 let (words, valid) = scored.extended(words, valid);
-                self.batch.push_row(words, valid);
+                self.writer.push(words, valid)
             }
-            None => self.batch.push_row(words, valid),
+            None => self.writer.push(words, valid),
         }
-        if self.batch.is_full() {
-            self.sink.write(&self.batch.finish())?;
-        }
-        Ok(())
     }
 }
 
@@ -261,7 +281,7 @@ impl Pass {
         &mut self,
         source: &mut dyn Source,
         rows: &mut RowMaker,
-        table: &mut Table<'_>,
+        tables: &mut Tables,
         to_ns: i64,
         observer: &dyn Observer,
     ) -> Result<(), Error> {
@@ -270,12 +290,15 @@ impl Pass {
         let mut failed = None;
         while source.next_packet(&mut packet)? {
             self.count(&packet);
-            rows.push(&packet, &mut |words, valid| {
-                let written = table.push(words, valid);
+            let framed = rows.push(&packet, &mut |words, valid| {
+                let written = tables.row(words, valid);
                 failed = failed.take().or(written.err());
             });
             if let Some(error) = failed {
                 return Err(error);
+            }
+            if let Some(bars) = &mut tables.bars {
+                bars.push(&packet, rows.engine(), framed)?;
             }
             if let Some(refusal) = rows.take_refusal() {
                 self.refused_count += 1;
@@ -325,6 +348,7 @@ impl Pass {
             },
             output_bytes: 0,
             rows: rows.rows,
+            bars: Vec::new(),
             frames: rows.frames,
             packets: self.packets,
             events: self.events,

@@ -1,8 +1,11 @@
 //! Jobs: source, engine, emission, sink.
 //!
-//! A job reads one stream of one symbol and writes one table in one pass and constant memory.
+//! A job reads one stream of one symbol and writes its rows, and its bars if they are asked for, in
+//! one pass and constant memory.
 //! Several symbols are several jobs and run in parallel; inside a symbol nothing is parallel.
 
+mod bar_tables;
+mod bars;
 mod emission;
 mod error;
 mod inspect;
@@ -11,7 +14,12 @@ mod rows;
 mod scores;
 mod summary;
 mod table;
+mod writer;
 
+pub use bar_tables::{BarOutput, BarSummary};
+pub use bars::{
+    BarMaker, BarOptions, EmptyBars, Framed, bar_set, bar_spec, duration_label, parse_durations_ns,
+};
 pub use emission::{Emission, parse_duration_ns, parse_time_ns};
 pub use error::Error;
 pub use inspect::{Inspection, decimal, inspect};

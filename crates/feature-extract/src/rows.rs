@@ -4,6 +4,7 @@ use feature_kernel::frame::bit;
 use feature_runtime::SymbolEngine;
 use market_model::{Packet, PacketKind, QualityFlags};
 
+use crate::bars::Framed;
 use crate::emission::Emission;
 use crate::summary::count_bits;
 use crate::table::FIXED_COLUMNS;
@@ -64,9 +65,9 @@ impl RowMaker {
         self.engine.take_refusal()
     }
 
-    /// Takes one packet and hands its rows, values and validity, to `sink`.
+    /// Takes one packet and hands its rows, values and validity, to `sink`; says whether there was a frame.
     #[inline]
-    pub fn push(&mut self, packet: &Packet, sink: &mut impl FnMut(&[u64], &[u64])) {
+    pub fn push(&mut self, packet: &Packet, sink: &mut impl FnMut(&[u64], &[u64])) -> Framed {
         let clock_ns = self.engine.clock_with_ns(packet);
         if let Some(step_ns) = self.emission.step_ns() {
             self.close_grid(clock_ns, step_ns, sink);
@@ -77,7 +78,7 @@ impl RowMaker {
             if packet.kind == PacketKind::Reset {
                 self.next_grid_ns = None;
             }
-            return;
+            return Framed::No;
         };
         let header = frame.header();
         self.frames += 1;
@@ -123,6 +124,7 @@ impl RowMaker {
             let next_ns = (t_eff_ns.div_euclid(step_ns) + 1) * step_ns;
             self.next_grid_ns = Some(next_ns.max(self.last_grid_ns.saturating_add(step_ns)));
         }
+        Framed::Yes
     }
 
     /// Rows for the grid points up to `clock_ns` that have not been closed yet.

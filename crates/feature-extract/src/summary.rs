@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use market_model::QualityFlags;
 use serde::Serialize;
 
+use crate::bar_tables::BarSummary;
+
 /// What a job did. Counts are totals; times are of this run only and never reach an output file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
@@ -24,6 +26,8 @@ pub struct Summary {
     pub output_bytes: u64,
     /// Rows written.
     pub rows: u64,
+    /// Bars written, by duration.
+    pub bars: Vec<BarSummary>,
     /// Frames made.
     pub frames: u64,
     /// Packets read.

@@ -47,6 +47,7 @@ pub fn job(inputs: &[&Path], set_id: &str, emission: &str) -> Job {
         set: set(set_id),
         model: None,
         emission: emission.parse().unwrap(),
+        bars: None,
         from_ns: None,
         to_ns: None,
         destination: Destination::Memory,
