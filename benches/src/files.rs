@@ -30,6 +30,8 @@ pub fn extract(open: &OpenOptions, set: &str, folder: &Path) -> Result<Output> {
         model: None,
         emission: Emission::Packet,
         bars: None,
+        checkpoints: None,
+        warm_start: None,
         from_ns: None,
         to_ns: None,
         destination: Destination::File {

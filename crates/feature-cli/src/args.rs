@@ -106,6 +106,15 @@ pub(crate) struct Table {
     /// Write bars in which nothing happened, too.
     #[arg(long, requires = "bars")]
     pub(crate) empty_bars: bool,
+    /// Distance in event time of state snapshots, for example 10m; they go to --snapshots.
+    #[arg(long, requires = "snapshots", value_name = "DURATION")]
+    pub(crate) snapshot_every: Option<String>,
+    /// Folder for state snapshots.
+    #[arg(long, requires = "snapshot_every", value_name = "DIR")]
+    pub(crate) snapshots: Option<PathBuf>,
+    /// Continue from the newest usable snapshot of this folder before --from: the same bytes from there on.
+    #[arg(long, requires = "from", value_name = "DIR")]
+    pub(crate) warm_start: Option<PathBuf>,
     /// Compression of Parquet pages.
     #[arg(long, value_enum, default_value = "zstd")]
     pub(crate) compression: Compression,

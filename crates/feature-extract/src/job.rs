@@ -9,30 +9,25 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use feature_infer::LinearModel;
-use feature_runtime::{FeatureSet, SymbolEngine};
+use feature_runtime::FeatureSet;
 use market_io::sink::{SinkOptions, TableSpec};
 use market_io::{OpenOptions, Source};
-use market_model::Packet;
 use rayon::prelude::*;
 
 use crate::bar_tables::{BarOutput, BarTables};
-use crate::bars::{BarOptions, bar_set};
+use crate::bars::BarOptions;
+use crate::checkpoint::{CheckpointOptions, CheckpointWriter, Start};
 use crate::emission::Emission;
 use crate::error::Error;
-use crate::rows::RowMaker;
+use crate::pass::{Pass, Tables};
 use crate::scores::{ScoredRow, add_columns};
-use crate::summary::{Summary, quality_names};
+use crate::summary::Summary;
 use crate::table::table_spec;
+use crate::warm_start;
 use crate::writer::TableWriter;
-
-/// Packets between two calls of the observer.
-const OBSERVE_EVERY: u64 = 1_024;
 
 /// Bytes hashed between two calls of the observer.
 const HASH_BLOCK_BYTES: usize = 1 << 20;
-
-/// Refused events that are reported in full.
-const MAX_REPORTED: usize = 20;
 
 /// Where rows go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +65,10 @@ pub struct Job {
     pub emission: Emission,
     /// Bars beside the rows.
     pub bars: Option<BarOptions>,
+    /// State snapshots on the way.
+    pub checkpoints: Option<CheckpointOptions>,
+    /// Folder of the snapshots of another run, from the newest usable of which this one continues.
+    pub warm_start: Option<PathBuf>,
     /// Window clock from which rows are written, UTC ns.
     pub from_ns: Option<i64>,
     /// Window clock at which rows end, UTC ns, exclusive.
@@ -128,27 +127,35 @@ pub fn run(job: &Job, observer: &dyn Observer) -> Result<Output, Error> {
     let bars = job.bars.as_ref();
     let bars = bars.map(|bars| BarTables::create(bars, file, &instrument, &made_by, range_ns));
     let mut tables = Tables { writer, scored: scored.transpose()?, bars: bars.transpose()? };
-    let set = Arc::clone(&job.set);
-    let engine = match &job.bars {
-        None => SymbolEngine::new(set, instrument),
-        Some(_) => SymbolEngine::with_companion(set, bar_set()?, instrument),
+    let checkpoints = job.checkpoints.as_ref();
+    let checkpoints = checkpoints.map(|options| CheckpointWriter::new(options, job, &instrument));
+    let mut start = Start::cold(job, &instrument, range_ns)?;
+    let warm_start = match &job.warm_start {
+        None => None,
+        Some(folder) => {
+            Some(warm_start::begin(job, folder, range_ns, &mut source, &mut start, observer)?)
+        }
     };
-    let mut rows = RowMaker::new(engine, job.emission, range_ns[0], range_ns[1]);
-    let mut pass = Pass::default();
+    if let Some((tables, maker)) = tables.bars.as_mut().zip(start.bars) {
+        tables.maker = maker;
+    }
+    let mut rows = start.rows;
+    let mut pass = Pass::new(start.counts, checkpoints.transpose()?);
     pass.read(source.as_mut(), &mut rows, &mut tables, range_ns[1], observer)?;
     if rows.rows == 0 {
         return Err(Error::NoRows {
             symbol: source.instrument().symbol.clone(),
             range: describe_range(job),
-            packets: pass.packets,
+            packets: pass.counts.packets,
             frames: rows.frames,
-            first: pass.span_ns[0],
-            last: pass.span_ns[1],
+            first: pass.counts.span_ns[0],
+            last: pass.counts.span_ns[1],
         });
     }
     let bars = tables.bars.map_or_else(|| Ok(Vec::new()), BarTables::finish)?;
     let written = tables.writer.finish()?;
     let mut summary = pass.summary(job, source.as_ref(), &rows);
+    summary.warm_start = warm_start;
     summary.output_bytes = written.bytes;
     summary.bars = bars.iter().map(|bars| bars.summary.clone()).collect();
     summary.elapsed_s = started.elapsed().as_secs_f64();
@@ -164,6 +171,11 @@ fn check(job: &Job) -> Result<[i64; 2], Error> {
         return Err(Error::Config { field: "from", message });
     }
     job.bars.iter().try_for_each(BarOptions::check)?;
+    job.checkpoints.iter().try_for_each(CheckpointOptions::check)?;
+    if job.warm_start.is_some() && job.from_ns.is_none() {
+        let message = "needs the time from which rows are written (from)".into();
+        return Err(Error::Config { field: "warm_start", message });
+    }
     if let Some((path, options)) = job.destination.file() {
         let bars = job.bars.iter();
         let bars = bars.flat_map(|bars| bars.durations_ns.iter().map(|d| bars.path_of(path, *d)));
@@ -244,128 +256,4 @@ fn fingerprint(path: &Path, is_stopped: impl Fn() -> bool) -> Result<Option<(u64
         }
     };
     hash().map_err(|source| Error::File { path: path.into(), source })
-}
-
-/// Where the rows and bars of one pass go.
-struct Tables {
-    writer: TableWriter,
-    scored: Option<ScoredRow>,
-    bars: Option<BarTables>,
-}
-
-impl Tables {
-    #[inline]
-    fn row(&mut self, words: &[u64], valid: &[u64]) -> Result<(), Error> {
-        match &mut self.scored {
-            Some(scored) => {
-                let (words, valid) = scored.extended(words, valid);
-                self.writer.push(words, valid)
-            }
-            None => self.writer.push(words, valid),
-        }
-    }
-}
-
-/// Counts of one pass over the input.
-#[derive(Debug, Default)]
-struct Pass {
-    packets: u64,
-    events: u64,
-    span_ns: [i64; 2],
-    refused: Vec<String>,
-    refused_count: u64,
-}
-
-impl Pass {
-    fn read(
-        &mut self,
-        source: &mut dyn Source,
-        rows: &mut RowMaker,
-        tables: &mut Tables,
-        to_ns: i64,
-        observer: &dyn Observer,
-    ) -> Result<(), Error> {
-        let symbol = source.instrument().symbol.clone();
-        let mut packet = Packet::default();
-        let mut failed = None;
-        while source.next_packet(&mut packet)? {
-            self.count(&packet);
-            let framed = rows.push(&packet, &mut |words, valid| {
-                let written = tables.row(words, valid);
-                failed = failed.take().or(written.err());
-            });
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            if let Some(bars) = &mut tables.bars {
-                bars.push(&packet, rows.engine(), framed)?;
-            }
-            if let Some(refusal) = rows.take_refusal() {
-                self.refused_count += 1;
-                if self.refused.len() < MAX_REPORTED {
-                    self.refused.push(format!("packet {}: {refusal}", self.packets));
-                }
-            }
-            if self.packets.is_multiple_of(OBSERVE_EVERY) {
-                let (read, total) = source.progress();
-                if observer.progress(&symbol, read, total, rows.rows).is_break() {
-                    return Err(Error::Interrupted);
-                }
-            }
-            if rows.engine().t_eff_ns() >= to_ns {
-                break; // The window clock never goes back: no later row can be in range.
-            }
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn count(&mut self, packet: &Packet) {
-        self.packets += 1;
-        self.events += packet.event_count();
-        if packet.ts_event_ns != 0 {
-            if self.span_ns[0] == 0 {
-                self.span_ns[0] = packet.ts_event_ns;
-            }
-            self.span_ns[1] = self.span_ns[1].max(packet.ts_event_ns);
-        }
-    }
-
-    fn summary(self, job: &Job, source: &dyn Source, rows: &RowMaker) -> Summary {
-        let stats = source.stats();
-        let mut rejected: Vec<String> = stats.faults.iter().map(ToString::to_string).collect();
-        rejected.extend(self.refused);
-        let name = |path: &PathBuf| path.display().to_string();
-        Summary {
-            symbol: source.instrument().symbol.clone(),
-            feature_set_id: job.set.id().into(),
-            schema_hash: format!("{:016x}", job.set.schema_hash()),
-            emission: job.emission.to_string(),
-            inputs: job.open.inputs.iter().map(name).collect(),
-            output: match &job.destination {
-                Destination::File { path, .. } => Some(name(path)),
-                Destination::Memory => None,
-            },
-            output_bytes: 0,
-            rows: rows.rows,
-            bars: Vec::new(),
-            frames: rows.frames,
-            packets: self.packets,
-            events: self.events,
-            span_ns: self.span_ns,
-            quality: quality_names(&rows.quality_frames),
-            packets_by_fate: rows
-                .engine()
-                .counters()
-                .named()
-                .map(|(name, count)| (name.to_owned(), count))
-                .into(),
-            rejected,
-            rejected_count: stats.rejected + self.refused_count,
-            rounded: stats.rounded,
-            ignored: stats.ignored.clone(),
-            elapsed_s: 0.0,
-            events_per_s: 0.0,
-        }
-    }
 }

@@ -6,20 +6,24 @@
 
 mod bar_tables;
 mod bars;
+mod checkpoint;
 mod emission;
 mod error;
 mod inspect;
 mod job;
+mod pass;
 mod rows;
 mod scores;
 mod summary;
 mod table;
+mod warm_start;
 mod writer;
 
 pub use bar_tables::{BarOutput, BarSummary};
 pub use bars::{
     BarMaker, BarOptions, EmptyBars, Framed, bar_set, bar_spec, duration_label, parse_durations_ns,
 };
+pub use checkpoint::CheckpointOptions;
 pub use emission::{Emission, parse_duration_ns, parse_time_ns};
 pub use error::Error;
 pub use inspect::{Inspection, decimal, inspect};
@@ -27,3 +31,4 @@ pub use job::{Destination, Job, Observer, Output, run, run_all};
 pub use rows::RowMaker;
 pub use summary::{Summary, quality_names};
 pub use table::{FIXED_COLUMNS, feature_column, table_spec};
+pub use warm_start::WarmStart;

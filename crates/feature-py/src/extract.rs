@@ -77,6 +77,8 @@ impl Request {
             model,
             emission: self.emit.parse().map_err(|e: feature_extract::Error| raise(e))?,
             bars,
+            checkpoints: None,
+            warm_start: None,
             from_ns: time(&self.start).map_err(raise)?,
             to_ns: time(&self.end).map_err(raise)?,
             destination,

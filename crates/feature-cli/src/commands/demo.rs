@@ -53,6 +53,8 @@ fn extract(args: &Demo, market: &Path) -> anyhow::Result<Summary> {
         model: None,
         emission: Emission::Packet,
         bars: None,
+        checkpoints: None,
+        warm_start: None,
         from_ns: None,
         to_ns: None,
         destination: Destination::File {

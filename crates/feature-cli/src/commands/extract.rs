@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use feature_extract::{
-    BarOptions, Destination, Emission, EmptyBars, Job, Output, Summary, parse_durations_ns,
-    parse_time_ns, run_all,
+    BarOptions, CheckpointOptions, Destination, Emission, EmptyBars, Job, Output, Summary,
+    parse_duration_ns, parse_durations_ns, parse_time_ns, run_all,
 };
 use feature_infer::LinearModel;
 use feature_runtime::FeatureSet;
@@ -87,6 +87,9 @@ fn jobs(
         let message = "--bars-out needs {symbol} in it for several symbols".into();
         return Err(Usage(message).into());
     }
+    let every_ns = args.snapshot_every.as_deref().map(parse_duration_ns).transpose()?;
+    let checkpoints = every_ns.zip(args.snapshots.clone());
+    let checkpoints = checkpoints.map(|(every_ns, folder)| CheckpointOptions { every_ns, folder });
     let command: Vec<String> = std::env::args().skip(1).collect();
     let command = format!("featureplane {}", command.join(" "));
     let mut paths = BTreeSet::new();
@@ -113,6 +116,8 @@ fn jobs(
                 model: model.cloned(),
                 emission,
                 bars,
+                checkpoints: checkpoints.clone(),
+                warm_start: args.warm_start.clone(),
                 from_ns,
                 to_ns,
                 destination: Destination::File { path: path.into(), options },
@@ -141,6 +146,13 @@ pub(crate) fn show(summary: &Summary) {
         summary.elapsed_s,
         summary.events_per_s / 1e6,
     ));
+    if let Some(warm) = &summary.warm_start {
+        let packets = print::count(warm.packets);
+        print::line(format_args!("  from {} after {packets} packets", warm.snapshot));
+        for reason in &warm.refused {
+            print::note(format_args!("snapshot refused: {reason}"));
+        }
+    }
     for bars in &summary.bars {
         print::line(format_args!(
             "  {} bars of {} -> {} ({} bytes)",

@@ -48,6 +48,8 @@ pub fn job(inputs: &[&Path], set_id: &str, emission: &str) -> Job {
         model: None,
         emission: emission.parse().unwrap(),
         bars: None,
+        checkpoints: None,
+        warm_start: None,
         from_ns: None,
         to_ns: None,
         destination: Destination::Memory,
