@@ -45,6 +45,14 @@ pub enum Error {
         /// What the snapshot has.
         found: String,
     },
+    /// A watch cannot begin or go on.
+    #[error("{path}: {message}")]
+    Watch {
+        /// Segment, state, configuration or folder.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
     /// A warm start found no snapshot that can be used.
     #[error(
         "no usable snapshot of {symbol} before {before_ns} (UTC ns) in {folder}{}; without a warm start the job begins at the start of the input",

@@ -17,6 +17,7 @@ mod scores;
 mod summary;
 mod table;
 mod warm_start;
+mod watch;
 mod writer;
 
 pub use bar_tables::{BarOutput, BarSummary};
@@ -32,3 +33,4 @@ pub use rows::RowMaker;
 pub use summary::{Summary, quality_names};
 pub use table::{FIXED_COLUMNS, feature_column, table_spec};
 pub use warm_start::WarmStart;
+pub use watch::{InstrumentConfig, Until, WatchConfig, WatchSummary, Watcher, load_watch_config};
