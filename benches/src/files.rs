@@ -29,6 +29,9 @@ pub fn extract(open: &OpenOptions, set: &str, folder: &Path) -> Result<Output> {
         set: built_in_set(set)?.into(),
         model: None,
         emission: Emission::Packet,
+        bars: None,
+        checkpoints: None,
+        warm_start: None,
         from_ns: None,
         to_ns: None,
         destination: Destination::File {

@@ -22,6 +22,7 @@ pub fn reference_files() -> &'static [(&'static str, &'static str)] {
     files![
         "__init__.py",
         "__main__.py",
+        "bars.py",
         "book.py",
         "cases.py",
         "engine.py",

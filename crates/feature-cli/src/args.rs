@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Sets(Sets),
     /// List the feature families and their columns.
     Features(Json),
+    /// Follow growing CCXT segments and write rows and bars by exchange, symbol and date.
+    Watch(Watch),
     /// Prove that every path gives the same bits.
     Parity(Parity),
     /// Make a seeded synthetic day, extract it, prove parity, write a report.
@@ -97,6 +99,24 @@ pub(crate) struct Table {
     /// Output file: .parquet, .arrow or .csv.
     #[arg(long, value_name = "PATH")]
     pub(crate) out: PathBuf,
+    /// Bars beside the rows, one file for each duration, for example 1s,5s,30s,60s.
+    #[arg(long, value_name = "DURATIONS")]
+    pub(crate) bars: Option<String>,
+    /// File of the bars, with {bar} where the duration goes; day.parquet has day.bars-60s.parquet.
+    #[arg(long, requires = "bars", value_name = "PATH")]
+    pub(crate) bars_out: Option<String>,
+    /// Write bars in which nothing happened, too.
+    #[arg(long, requires = "bars")]
+    pub(crate) empty_bars: bool,
+    /// Distance in event time of state snapshots, for example 10m; they go to --snapshots.
+    #[arg(long, requires = "snapshots", value_name = "DURATION")]
+    pub(crate) snapshot_every: Option<String>,
+    /// Folder for state snapshots.
+    #[arg(long, requires = "snapshot_every", value_name = "DIR")]
+    pub(crate) snapshots: Option<PathBuf>,
+    /// Continue from the newest usable snapshot of this folder before --from: the same bytes from there on.
+    #[arg(long, requires = "from", value_name = "DIR")]
+    pub(crate) warm_start: Option<PathBuf>,
     /// Compression of Parquet pages.
     #[arg(long, value_enum, default_value = "zstd")]
     pub(crate) compression: Compression,
@@ -120,6 +140,32 @@ pub(crate) enum Compression {
     Snappy,
     /// None.
     None,
+}
+
+/// Options of `watch`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Watch {
+    /// Folder of the segments, `*.ndjson`, in the order of the numbers in their names.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) input: PathBuf,
+    /// Folder for the tables `hf` and `bars` and for the state.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Configuration; watch.toml in the folder of the segments when absent.
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) config: Option<PathBuf>,
+    /// Pause between two looks at the folder.
+    #[arg(long, default_value = "1s", value_name = "DURATION")]
+    pub(crate) poll_interval: String,
+    /// Read what is there, and end; a later watch goes on.
+    #[arg(long, conflicts_with = "finish")]
+    pub(crate) once: bool,
+    /// Read what is there, write the bars and parts under way, and end for good.
+    #[arg(long)]
+    pub(crate) finish: bool,
+    /// Print the summary as JSON at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Options of `inspect`.

@@ -7,6 +7,7 @@ mod inspect;
 mod parity;
 mod score;
 mod sets;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Sets(sets) => sets::run(sets),
         Command::Features(features) => features::run(features),
+        Command::Watch(watch) => watch::run(watch),
         Command::Parity(parity) => match &parity.command {
             ParityCommand::Run(run) => parity::run(run),
         },

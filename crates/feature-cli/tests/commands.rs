@@ -46,6 +46,55 @@ fn the_summary_as_json_agrees_with_the_files() {
 }
 
 #[test]
+fn bars_are_files_beside_the_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    recording(folder.path(), "x.gz", &market());
+    let args = "extract --input x.gz --emit step:1s --bars 1s,250ms --out x.parquet --json";
+    let said = featureplane(folder.path(), &args.split_whitespace().collect::<Vec<_>>());
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+    let want = ["x.bars-1s.parquet", "x.bars-250ms.parquet", "x.gz", "x.parquet"];
+    assert_eq!(names(folder.path()), want);
+    for (bars, name) in said.json()[0]["bars"].as_array().unwrap().iter().zip(want) {
+        assert_eq!(bars["output"], name);
+        assert_eq!(bars["bars"], footer_rows(&folder.path().join(name)));
+    }
+    let args = "extract --input x.gz --bars 1s --empty-bars --bars-out {bar}.csv --out y.csv";
+    let said = featureplane(folder.path(), &args.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.stdout.contains("bars of 1s -> 1s.csv"), "{said:?}");
+    let alone = ["extract", "--input", "x.gz", "--out", "z.csv", "--empty-bars"];
+    let said = featureplane(folder.path(), &alone);
+    assert!(said.code != 0 && said.stderr.contains("--bars"), "{said:?}");
+}
+
+#[test]
+fn a_warm_start_takes_the_newest_snapshot_and_says_which_were_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    recording(folder.path(), "x.gz", &market());
+    let run = |args: &str| {
+        let said = featureplane(folder.path(), &args.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(said.code, 0, "{said:?}");
+        said
+    };
+    run("extract --input x.gz --out full.csv --snapshot-every 1s --snapshots states");
+    let states = names(&folder.path().join("states"));
+    let clock = |state: &String| state.split(['.', '-']).nth(1).unwrap().parse::<i64>().unwrap();
+    let from_ns = clock(&states[2]) + 1;
+    std::fs::write(folder.path().join("states").join(&states[2]), "torn").unwrap();
+    run(&format!("extract --input x.gz --out cold.csv --from {from_ns}"));
+    let said =
+        run(&format!("extract --input x.gz --out warm.csv --from {from_ns} --warm-start states"));
+    assert!(said.stdout.contains(&format!("from states/{} after", states[1])), "{said:?}");
+    assert!(said.stderr.contains(&states[2]) && said.stderr.contains("checksum"), "{said:?}");
+    let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(text("warm.csv"), text("cold.csv"));
+    assert!(text("full.csv").ends_with(text("cold.csv").split_once('\n').unwrap().1));
+    let alone = ["extract", "--input", "x.gz", "--out", "y.csv", "--warm-start", "states"];
+    let said = featureplane(folder.path(), &alone);
+    assert!(said.code != 0 && said.stderr.contains("--from"), "{said:?}");
+}
+
+#[test]
 fn the_file_carries_the_command_that_made_it() {
     let folder = tempfile::tempdir().unwrap();
     recording(folder.path(), "x.gz", &market());

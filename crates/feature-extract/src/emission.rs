@@ -169,3 +169,39 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     365 * year + year / 4 - year / 100 + year / 400 + of_year - 719_468
 }
+
+/// UTC date and time of day, as `2024-08-08` and `235415`.
+pub(crate) fn date_text(ns: i64) -> (String, String) {
+    const DAY_S: i64 = 86_400;
+    let seconds = ns.div_euclid(1_000_000_000);
+    let (days, of_day) = (seconds.div_euclid(DAY_S), seconds.rem_euclid(DAY_S));
+    // The inverse of `days_since_1970`: years of March to February, in cycles of 400.
+    let shifted = days + 719_468;
+    let (cycle, of_cycle) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let leap_free = of_cycle - of_cycle / 1_460 + of_cycle / 36_524 - of_cycle / 146_096;
+    let year_of_cycle = leap_free / 365;
+    let of_year = of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = 400 * cycle + year_of_cycle + i64::from(month <= 2);
+    let time = format!("{:02}{:02}{:02}", of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    (format!("{year:04}-{month:02}-{day:02}"), time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_day_of_the_century_is_written_as_it_is_read() {
+        let mut ns = parse_time_ns("2000-01-01").unwrap();
+        let end = parse_time_ns("2099-12-31").unwrap();
+        while ns <= end {
+            let (date, time) = date_text(ns + 86_399_999_999_999);
+            assert_eq!(parse_time_ns(&date).unwrap(), ns, "{date}");
+            assert_eq!(time, "235959");
+            ns += 86_400_000_000_000;
+        }
+    }
+}

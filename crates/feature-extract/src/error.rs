@@ -35,6 +35,39 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The state of a job cannot be restored.
+    #[error("{field} is {found}, expected {expected}")]
+    State {
+        /// What differs.
+        field: &'static str,
+        /// What this job has.
+        expected: String,
+        /// What the snapshot has.
+        found: String,
+    },
+    /// A watch cannot begin or go on.
+    #[error("{path}: {message}")]
+    Watch {
+        /// Segment, state, configuration or folder.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A warm start found no snapshot that can be used.
+    #[error(
+        "no usable snapshot of {symbol} before {before_ns} (UTC ns) in {folder}{}; without a warm start the job begins at the start of the input",
+        listed(refused)
+    )]
+    NoSnapshot {
+        /// Symbol.
+        symbol: String,
+        /// Start of the range.
+        before_ns: i64,
+        /// Where snapshots were looked for.
+        folder: std::path::PathBuf,
+        /// Each that was there, and why it was refused.
+        refused: Vec<String>,
+    },
     /// The input gave no row.
     #[error(
         "{symbol}: no rows {range}; the input has {packets} packets from {first} to {last} (event time, UTC ns) and {frames} frames"
@@ -56,4 +89,15 @@ pub enum Error {
     /// The observer asked to stop; nothing was written.
     #[error("interrupted; no output was written")]
     Interrupted,
+}
+
+impl From<market_model::StateError> for Error {
+    fn from(source: market_model::StateError) -> Self {
+        Self::Engine(source.into())
+    }
+}
+
+fn listed(refused: &[String]) -> String {
+    let reasons = refused.iter().map(|reason| format!("; {reason}"));
+    reasons.collect()
 }

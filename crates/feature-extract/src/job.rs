@@ -9,29 +9,25 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use feature_infer::LinearModel;
-use feature_runtime::{FeatureSet, SymbolEngine};
-use market_io::sink::{
-    DEFAULT_BATCH_ROWS, MemorySink, RowBatchBuilder, SinkOptions, TableSink, TableSpec,
-};
+use feature_runtime::FeatureSet;
+use market_io::sink::{SinkOptions, TableSpec};
 use market_io::{OpenOptions, Source};
-use market_model::Packet;
 use rayon::prelude::*;
 
+use crate::bar_tables::{BarOutput, BarTables};
+use crate::bars::BarOptions;
+use crate::checkpoint::{CheckpointOptions, CheckpointWriter, Start};
 use crate::emission::Emission;
 use crate::error::Error;
-use crate::rows::RowMaker;
+use crate::pass::{Pass, Tables};
 use crate::scores::{ScoredRow, add_columns};
-use crate::summary::{Summary, quality_names};
+use crate::summary::Summary;
 use crate::table::table_spec;
-
-/// Packets between two calls of the observer.
-const OBSERVE_EVERY: u64 = 1_024;
+use crate::warm_start;
+use crate::writer::TableWriter;
 
 /// Bytes hashed between two calls of the observer.
 const HASH_BLOCK_BYTES: usize = 1 << 20;
-
-/// Refused events that are reported in full.
-const MAX_REPORTED: usize = 20;
 
 /// Where rows go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +43,15 @@ pub enum Destination {
     Memory,
 }
 
+impl Destination {
+    fn file(&self) -> Option<(&Path, &SinkOptions)> {
+        match self {
+            Self::File { path, options } => Some((path, options)),
+            Self::Memory => None,
+        }
+    }
+}
+
 /// What to extract.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -58,6 +63,12 @@ pub struct Job {
     pub model: Option<Arc<LinearModel>>,
     /// When rows are written.
     pub emission: Emission,
+    /// Bars beside the rows.
+    pub bars: Option<BarOptions>,
+    /// State snapshots on the way.
+    pub checkpoints: Option<CheckpointOptions>,
+    /// Folder of the snapshots of another run, from the newest usable of which this one continues.
+    pub warm_start: Option<PathBuf>,
     /// Window clock from which rows are written, UTC ns.
     pub from_ns: Option<i64>,
     /// Window clock at which rows end, UTC ns, exclusive.
@@ -77,6 +88,8 @@ pub struct Output {
     pub schema: SchemaRef,
     /// Rows, when they were kept in memory.
     pub batches: Vec<RecordBatch>,
+    /// Bars, one entry for each duration.
+    pub bars: Vec<BarOutput>,
 }
 
 /// Is told how far a job is, and can stop it.
@@ -95,59 +108,82 @@ impl Observer for () {
 ///
 /// # Errors
 ///
-/// [`Error`]; an output file exists afterwards only if the job was done.
+/// [`Error`]; an output file exists afterwards only if the job was done. Files of bars get their names
+/// before the file of rows.
 pub fn run(job: &Job, observer: &dyn Observer) -> Result<Output, Error> {
     let started = Instant::now();
+    let range_ns = check(job)?;
+    let mut source = market_io::open(&job.open)?;
+    let instrument = source.instrument().clone();
+    let scored = job.model.clone().map(|model| ScoredRow::new(model, &job.set, &instrument));
+    let made_by = made_by(job, source.as_ref(), observer)?;
+    let mut spec = table_spec(&job.set, &instrument);
+    if let Some(model) = &job.model {
+        add_columns(&mut spec, model);
+    }
+    spec.metadata.extend(made_by.iter().cloned());
+    let file = job.destination.file();
+    let writer = TableWriter::create(file, &spec, &instrument.symbol)?;
+    let bars = job.bars.as_ref();
+    let bars = bars.map(|bars| BarTables::create(bars, file, &instrument, &made_by, range_ns));
+    let mut tables = Tables { writer, scored: scored.transpose()?, bars: bars.transpose()? };
+    let checkpoints = job.checkpoints.as_ref();
+    let checkpoints = checkpoints.map(|options| CheckpointWriter::new(options, job, &instrument));
+    let mut start = Start::cold(job, &instrument, range_ns)?;
+    let warm_start = match &job.warm_start {
+        None => None,
+        Some(folder) => {
+            Some(warm_start::begin(job, folder, range_ns, &mut source, &mut start, observer)?)
+        }
+    };
+    if let Some((tables, maker)) = tables.bars.as_mut().zip(start.bars) {
+        tables.maker = maker;
+    }
+    let mut rows = start.rows;
+    let mut pass = Pass::new(start.counts, checkpoints.transpose()?);
+    pass.read(source.as_mut(), &mut rows, &mut tables, range_ns[1], observer)?;
+    if rows.rows == 0 {
+        return Err(Error::NoRows {
+            symbol: source.instrument().symbol.clone(),
+            range: describe_range(job),
+            packets: pass.counts.packets,
+            frames: rows.frames,
+            first: pass.counts.span_ns[0],
+            last: pass.counts.span_ns[1],
+        });
+    }
+    let bars = tables.bars.map_or_else(|| Ok(Vec::new()), BarTables::finish)?;
+    let written = tables.writer.finish()?;
+    let mut summary = pass.summary(job, source.as_ref(), &rows);
+    summary.warm_start = warm_start;
+    summary.output_bytes = written.bytes;
+    summary.bars = bars.iter().map(|bars| bars.summary.clone()).collect();
+    summary.elapsed_s = started.elapsed().as_secs_f64();
+    summary.events_per_s = summary.events as f64 / summary.elapsed_s.max(1e-9);
+    Ok(Output { summary, schema: written.schema, batches: written.batches, bars })
+}
+
+/// Refuses what is wrong before the input is opened and hashed; the range, UTC ns.
+fn check(job: &Job) -> Result<[i64; 2], Error> {
     let (from_ns, to_ns) = (job.from_ns.unwrap_or(i64::MIN), job.to_ns.unwrap_or(i64::MAX));
     if from_ns >= to_ns {
         let message = format!("the range {from_ns}..{to_ns} (UTC ns) is empty");
         return Err(Error::Config { field: "from", message });
     }
-    if let Destination::File { path, options } = &job.destination {
-        // A wrong destination should not wait until the input has been opened and hashed.
-        drop(market_io::sink::create(path, &TableSpec::new([]), options)?);
+    job.bars.iter().try_for_each(BarOptions::check)?;
+    job.checkpoints.iter().try_for_each(CheckpointOptions::check)?;
+    if job.warm_start.is_some() && job.from_ns.is_none() {
+        let message = "needs the time from which rows are written (from)".into();
+        return Err(Error::Config { field: "warm_start", message });
     }
-    let mut source = market_io::open(&job.open)?;
-    let instrument = source.instrument();
-    let scored = job.model.clone().map(|model| ScoredRow::new(model, &job.set, instrument));
-    let mut scored = scored.transpose()?;
-    let spec = described(job, source.as_ref(), observer)?;
-    let (mut sink, memory): (Box<dyn TableSink>, _) = match &job.destination {
-        Destination::File { path, options } => {
-            (market_io::sink::create(path, &spec, options)?, None)
+    if let Some((path, options)) = job.destination.file() {
+        let bars = job.bars.iter();
+        let bars = bars.flat_map(|bars| bars.durations_ns.iter().map(|d| bars.path_of(path, *d)));
+        for path in bars.chain([path.to_owned()]) {
+            drop(market_io::sink::create(&path, &TableSpec::new([]), options)?);
         }
-        Destination::Memory => {
-            let sink = MemorySink::new(&spec);
-            let batches = sink.batches();
-            (Box::new(sink), Some(batches))
-        }
-    };
-    let engine = SymbolEngine::new(Arc::clone(&job.set), source.instrument().clone());
-    let mut rows = RowMaker::new(engine, job.emission, from_ns, to_ns);
-    let mut pass = Pass::default();
-    let mut batch = RowBatchBuilder::new(&spec, DEFAULT_BATCH_ROWS, &[&source.instrument().symbol]);
-    let mut table = Table { batch: &mut batch, sink: sink.as_mut(), scored: scored.as_mut() };
-    pass.read(source.as_mut(), &mut rows, &mut table, to_ns, observer)?;
-    if !batch.is_empty() {
-        sink.write(&batch.finish())?;
     }
-    if rows.rows == 0 {
-        return Err(Error::NoRows {
-            symbol: source.instrument().symbol.clone(),
-            range: describe_range(job),
-            packets: pass.packets,
-            frames: rows.frames,
-            first: pass.span_ns[0],
-            last: pass.span_ns[1],
-        });
-    }
-    let finished = sink.finish()?;
-    let mut summary = pass.summary(job, source.as_ref(), &rows);
-    summary.output_bytes = finished.bytes;
-    summary.elapsed_s = started.elapsed().as_secs_f64();
-    summary.events_per_s = summary.events as f64 / summary.elapsed_s.max(1e-9);
-    let batches = memory.map(|batches| batches.take()).unwrap_or_default();
-    Ok(Output { summary, schema: batch.schema().clone(), batches })
+    Ok([from_ns, to_ns])
 }
 
 /// Runs jobs of different symbols in parallel; results keep the order of the jobs.
@@ -179,12 +215,12 @@ fn describe_range(job: &Job) -> String {
     }
 }
 
-/// The table's columns and metadata that says what made it.
-fn described(job: &Job, source: &dyn Source, observer: &dyn Observer) -> Result<TableSpec, Error> {
-    let mut spec = table_spec(&job.set, source.instrument());
-    if let Some(model) = &job.model {
-        add_columns(&mut spec, model);
-    }
+/// Metadata that says what made the tables of a job.
+fn made_by(
+    job: &Job,
+    source: &dyn Source,
+    observer: &dyn Observer,
+) -> Result<Vec<(String, String)>, Error> {
     let mut inputs = Vec::new();
     for path in job.open.inputs.iter().chain(&job.open.initial_snapshot) {
         let total = source.progress().1;
@@ -195,12 +231,12 @@ fn described(job: &Job, source: &dyn Source, observer: &dyn Observer) -> Result<
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         inputs.push(serde_json::json!({"name": name, "bytes": bytes, "blake3": digest}));
     }
-    let mut put =
-        |key: &str, value: String| spec.metadata.insert(format!("featureplane.{key}"), value);
-    put("inputs", serde_json::Value::from(inputs).to_string());
-    put("emission", job.emission.to_string());
-    put("command", job.command.clone());
-    Ok(spec)
+    let entries = [
+        ("inputs", serde_json::Value::from(inputs).to_string()),
+        ("emission", job.emission.to_string()),
+        ("command", job.command.clone()),
+    ];
+    Ok(entries.into_iter().map(|(key, value)| (format!("featureplane.{key}"), value)).collect())
 }
 
 /// Size and BLAKE3 of a file; `None` when stopped.
@@ -220,128 +256,4 @@ fn fingerprint(path: &Path, is_stopped: impl Fn() -> bool) -> Result<Option<(u64
         }
     };
     hash().map_err(|source| Error::File { path: path.into(), source })
-}
-
-/// Where the rows of one pass go.
-struct Table<'a> {
-    batch: &'a mut RowBatchBuilder,
-    sink: &'a mut dyn TableSink,
-    scored: Option<&'a mut ScoredRow>,
-}
-
-impl Table<'_> {
-    #[inline]
-    fn push(&mut self, words: &[u64], valid: &[u64]) -> Result<(), Error> {
-        match &mut self.scored {
-            Some(scored) => {
-                let (words, valid) = scored.extended(words, valid);
-                self.batch.push_row(words, valid);
-            }
-            None => self.batch.push_row(words, valid),
-        }
-        if self.batch.is_full() {
-            self.sink.write(&self.batch.finish())?;
-        }
-        Ok(())
-    }
-}
-
-/// Counts of one pass over the input.
-#[derive(Debug, Default)]
-struct Pass {
-    packets: u64,
-    events: u64,
-    span_ns: [i64; 2],
-    refused: Vec<String>,
-    refused_count: u64,
-}
-
-impl Pass {
-    fn read(
-        &mut self,
-        source: &mut dyn Source,
-        rows: &mut RowMaker,
-        table: &mut Table<'_>,
-        to_ns: i64,
-        observer: &dyn Observer,
-    ) -> Result<(), Error> {
-        let symbol = source.instrument().symbol.clone();
-        let mut packet = Packet::default();
-        let mut failed = None;
-        while source.next_packet(&mut packet)? {
-            self.count(&packet);
-            rows.push(&packet, &mut |words, valid| {
-                let written = table.push(words, valid);
-                failed = failed.take().or(written.err());
-            });
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            if let Some(refusal) = rows.take_refusal() {
-                self.refused_count += 1;
-                if self.refused.len() < MAX_REPORTED {
-                    self.refused.push(format!("packet {}: {refusal}", self.packets));
-                }
-            }
-            if self.packets.is_multiple_of(OBSERVE_EVERY) {
-                let (read, total) = source.progress();
-                if observer.progress(&symbol, read, total, rows.rows).is_break() {
-                    return Err(Error::Interrupted);
-                }
-            }
-            if rows.engine().t_eff_ns() >= to_ns {
-                break; // The window clock never goes back: no later row can be in range.
-            }
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn count(&mut self, packet: &Packet) {
-        self.packets += 1;
-        self.events += packet.event_count();
-        if packet.ts_event_ns != 0 {
-            if self.span_ns[0] == 0 {
-                self.span_ns[0] = packet.ts_event_ns;
-            }
-            self.span_ns[1] = self.span_ns[1].max(packet.ts_event_ns);
-        }
-    }
-
-    fn summary(self, job: &Job, source: &dyn Source, rows: &RowMaker) -> Summary {
-        let stats = source.stats();
-        let mut rejected: Vec<String> = stats.faults.iter().map(ToString::to_string).collect();
-        rejected.extend(self.refused);
-        let name = |path: &PathBuf| path.display().to_string();
-        Summary {
-            symbol: source.instrument().symbol.clone(),
-            feature_set_id: job.set.id().into(),
-            schema_hash: format!("{:016x}", job.set.schema_hash()),
-            emission: job.emission.to_string(),
-            inputs: job.open.inputs.iter().map(name).collect(),
-            output: match &job.destination {
-                Destination::File { path, .. } => Some(name(path)),
-                Destination::Memory => None,
-            },
-            output_bytes: 0,
-            rows: rows.rows,
-            frames: rows.frames,
-            packets: self.packets,
-            events: self.events,
-            span_ns: self.span_ns,
-            quality: quality_names(&rows.quality_frames),
-            packets_by_fate: rows
-                .engine()
-                .counters()
-                .named()
-                .map(|(name, count)| (name.to_owned(), count))
-                .into(),
-            rejected,
-            rejected_count: stats.rejected + self.refused_count,
-            rounded: stats.rounded,
-            ignored: stats.ignored.clone(),
-            elapsed_s: 0.0,
-            events_per_s: 0.0,
-        }
-    }
 }

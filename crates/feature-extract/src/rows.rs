@@ -2,9 +2,11 @@
 
 use feature_kernel::frame::bit;
 use feature_runtime::SymbolEngine;
-use market_model::{Packet, PacketKind, QualityFlags};
+use market_model::{Packet, PacketKind, QualityFlags, StateReader, StateWriter};
 
+use crate::bars::Framed;
 use crate::emission::Emission;
+use crate::error::Error;
 use crate::summary::count_bits;
 use crate::table::FIXED_COLUMNS;
 
@@ -64,9 +66,9 @@ impl RowMaker {
         self.engine.take_refusal()
     }
 
-    /// Takes one packet and hands its rows, values and validity, to `sink`.
+    /// Takes one packet and hands its rows, values and validity, to `sink`; says whether there was a frame.
     #[inline]
-    pub fn push(&mut self, packet: &Packet, sink: &mut impl FnMut(&[u64], &[u64])) {
+    pub fn push(&mut self, packet: &Packet, sink: &mut impl FnMut(&[u64], &[u64])) -> Framed {
         let clock_ns = self.engine.clock_with_ns(packet);
         if let Some(step_ns) = self.emission.step_ns() {
             self.close_grid(clock_ns, step_ns, sink);
@@ -77,7 +79,7 @@ impl RowMaker {
             if packet.kind == PacketKind::Reset {
                 self.next_grid_ns = None;
             }
-            return;
+            return Framed::No;
         };
         let header = frame.header();
         self.frames += 1;
@@ -123,6 +125,39 @@ impl RowMaker {
             let next_ns = (t_eff_ns.div_euclid(step_ns) + 1) * step_ns;
             self.next_grid_ns = Some(next_ns.max(self.last_grid_ns.saturating_add(step_ns)));
         }
+        Framed::Yes
+    }
+
+    /// Appends everything that a later row depends on.
+    pub fn save(&self, out: &mut StateWriter) {
+        out.blob(&self.engine.snapshot());
+        out.opt_i64(self.next_grid_ns);
+        out.i64(self.last_grid_ns);
+        out.u64(self.since_row.bits().into());
+        out.u64(self.last_ready.into());
+        out.u64(self.frames);
+        self.quality_frames.into_iter().for_each(|count| out.u64(count));
+    }
+
+    /// Continues from what [`RowMaker::save`] wrote of a maker of the same set and emission.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Engine`] for another set or instrument and for bytes that are no state; the maker is
+    /// then of no use.
+    pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Error> {
+        self.engine.restore(from.blob("engine")?)?;
+        self.next_grid_ns = from.opt_i64()?;
+        self.last_grid_ns = from.i64()?;
+        let bits = from.u64()?;
+        let known = u32::try_from(bits).map(QualityFlags::from_bits_retain);
+        self.since_row = known.map_err(|_| from.invalid("quality since the last row", &bits))?;
+        self.last_ready = from.bool("readiness of the last row")?;
+        self.frames = from.u64()?;
+        for count in &mut self.quality_frames {
+            *count = from.u64()?;
+        }
+        Ok(())
     }
 
     /// Rows for the grid points up to `clock_ns` that have not been closed yet.

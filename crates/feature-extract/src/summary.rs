@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use market_model::QualityFlags;
 use serde::Serialize;
 
+use crate::bar_tables::BarSummary;
+use crate::warm_start::WarmStart;
+
 /// What a job did. Counts are totals; times are of this run only and never reach an output file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
@@ -24,6 +27,12 @@ pub struct Summary {
     pub output_bytes: u64,
     /// Rows written.
     pub rows: u64,
+    /// The snapshot that the job continued from; absent when it began at the start of the input.
+    pub warm_start: Option<WarmStart>,
+    /// State snapshots written.
+    pub snapshots: u64,
+    /// Bars written, by duration.
+    pub bars: Vec<BarSummary>,
     /// Frames made.
     pub frames: u64,
     /// Packets read.

@@ -14,7 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use feature_extract::{Destination, Job, Observer, Output, parse_time_ns, run_all};
+use feature_extract::{
+    BarOptions, Destination, EmptyBars, Job, Observer, Output, parse_durations_ns, parse_time_ns,
+    run_all,
+};
 use feature_infer::LinearModel;
 use market_io::OpenOptions;
 use market_io::sink::{Compression, Existing, SinkOptions};
@@ -37,6 +40,9 @@ pub(crate) struct Request {
     features: String,
     model: Option<PathBuf>,
     emit: String,
+    bars: Vec<String>,
+    empty_bars: bool,
+    bars_out: Option<PathBuf>,
     start: Option<String>,
     end: Option<String>,
     tick_size: Option<String>,
@@ -56,6 +62,7 @@ impl Request {
         let model = model.map_err(raise)?.map(Arc::new);
         let time = |text: &Option<String>| text.as_deref().map(parse_time_ns).transpose();
         let destination = self.destination()?;
+        let bars = self.bars().map_err(raise)?;
         let job = Job {
             open: OpenOptions {
                 format: self.format.parse().map_err(|e: market_io::Error| raise(e))?,
@@ -69,6 +76,9 @@ impl Request {
             set,
             model,
             emission: self.emit.parse().map_err(|e: feature_extract::Error| raise(e))?,
+            bars,
+            checkpoints: None,
+            warm_start: None,
             from_ns: time(&self.start).map_err(raise)?,
             to_ns: time(&self.end).map_err(raise)?,
             destination,
@@ -83,6 +93,17 @@ impl Request {
             job
         };
         Ok(self.symbols.into_iter().map(of_symbol).collect())
+    }
+
+    fn bars(&self) -> Result<Option<BarOptions>, feature_extract::Error> {
+        if self.bars.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(BarOptions {
+            durations_ns: parse_durations_ns(&self.bars.join(","))?,
+            empty: if self.empty_bars { EmptyBars::Write } else { EmptyBars::Skip },
+            path: self.bars_out.clone(),
+        }))
     }
 
     fn destination(&self) -> PyResult<Destination> {

@@ -25,24 +25,25 @@ pub(crate) struct RawTable {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
     summaries: Vec<Summary>,
+    /// Bars of all outputs, by duration.
+    bars: BTreeMap<String, (SchemaRef, Vec<RecordBatch>)>,
 }
 
 impl RawTable {
     /// The rows of all outputs, one after the other.
     pub(crate) fn new(outputs: Vec<Output>) -> Self {
-        let schemas: Vec<_> = outputs.iter().map(|output| Arc::clone(&output.schema)).collect();
-        let schema = common_schema(&schemas);
-        let mut batches = Vec::new();
-        let mut summaries = Vec::new();
+        let (mut rows, mut summaries) = (Vec::new(), Vec::new());
+        let mut bars: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for output in outputs {
             summaries.push(output.summary);
-            batches.extend(output.batches.into_iter().map(|batch| {
-                let columns = batch.columns().to_vec();
-                RecordBatch::try_new(Arc::clone(&schema), columns)
-                    .expect("Invariant: tables of one feature set have the same column types")
-            }));
+            rows.push((output.schema, output.batches));
+            for bar in output.bars {
+                bars.entry(bar.summary.duration).or_default().push((bar.schema, bar.batches));
+            }
         }
-        Self { schema, batches, summaries }
+        let (schema, batches) = joined(rows);
+        let bars = bars.into_iter().map(|(duration, tables)| (duration, joined(tables))).collect();
+        Self { schema, batches, summaries, bars }
     }
 
     fn rows(&self) -> usize {
@@ -97,6 +98,14 @@ impl RawTable {
     fn column_metadata(&self, column: &str) -> PyResult<BTreeMap<&str, &str>> {
         let field = &self.schema.fields()[self.index(column)?];
         Ok(field.metadata().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect())
+    }
+
+    /// Return the bars of one duration as a table, None when there are none of it.
+    #[pyo3(signature = (duration: "str", /) -> "RawTable | None")]
+    fn bars(&self, duration: &str) -> Option<Self> {
+        let (schema, batches) = self.bars.get(duration)?.clone();
+        let summaries = self.summaries.clone();
+        Some(Self { schema, batches, summaries, bars: BTreeMap::new() })
     }
 
     /// Return what each job did, one entry per symbol.
@@ -161,6 +170,17 @@ impl RawTable {
         }
         Ok(("O".into(), list.into_any(), None))
     }
+}
+
+/// Tables with the same columns as one.
+fn joined(tables: Vec<(SchemaRef, Vec<RecordBatch>)>) -> (SchemaRef, Vec<RecordBatch>) {
+    let schemas: Vec<_> = tables.iter().map(|(schema, _)| Arc::clone(schema)).collect();
+    let schema = common_schema(&schemas);
+    let batches = tables.into_iter().flat_map(|(_, batches)| batches).map(|batch| {
+        RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())
+            .expect("Invariant: tables of one feature set have the same column types")
+    });
+    (Arc::clone(&schema), batches.collect())
 }
 
 /// The schema of the first table with only the metadata that all tables share.

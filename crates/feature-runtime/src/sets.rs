@@ -21,6 +21,7 @@ pub const BUILT_IN_SETS: &[(&str, &str)] = &[
     ("replay_snapshot_v1", include_str!("../../../specs/sets/replay_snapshot_v1.json")),
     ("l2_linear_v1", include_str!("../../../specs/sets/l2_linear_v1.json")),
     ("chronicle_v1", include_str!("../../../specs/sets/chronicle_v1.json")),
+    ("bars_v1", include_str!("../../../specs/sets/bars_v1.json")),
 ];
 
 #[derive(Deserialize)]

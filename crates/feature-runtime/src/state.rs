@@ -1,7 +1,7 @@
 //! State snapshots: everything that a later frame depends on, with a checksum.
 //!
 //! Layout: `FPSTATE1`, schema hash, length and bytes of the instrument text, length and bytes of the
-//! payload, then BLAKE3 of all of that (32 bytes). Integers are little-endian 64-bit words.
+//! payload (book, kernel, and of a second set its schema hash and kernel), then BLAKE3 of all of that (32 bytes). Integers are little-endian 64-bit words.
 
 use market_model::{StateReader, StateWriter};
 
@@ -19,6 +19,10 @@ impl SymbolEngine {
         let mut payload = StateWriter::default();
         self.lob.save(&mut payload);
         self.kernel.save(&mut payload);
+        if let Some(companion) = &self.companion {
+            payload.u64(companion.set.schema_hash());
+            companion.kernel.save(&mut payload);
+        }
         let payload = payload.into_bytes();
         let instrument = self.instrument_text();
         let mut head = StateWriter::default();
@@ -67,9 +71,21 @@ impl SymbolEngine {
         }
         let mut from = StateReader::new(&bytes[start + length..body]);
         from.count("payload", 1)?;
-        let mut fresh = Self::new(self.set.clone(), self.instrument.clone());
+        let (set, instrument) = (self.set.clone(), self.instrument.clone());
+        let mut fresh = match &self.companion {
+            None => Self::new(set, instrument),
+            Some(companion) => Self::with_companion(set, companion.set.clone(), instrument),
+        };
         fresh.lob.load(&mut from)?;
         fresh.kernel.load(&mut from)?;
+        if let Some(companion) = &mut fresh.companion {
+            let (want, found) = (companion.set.schema_hash(), from.u64()?);
+            if want != found {
+                let (want, found) = (format!("{want:016x}"), format!("{found:016x}"));
+                return mismatch("schema hash of the second set", want, found);
+            }
+            companion.kernel.load(&mut from)?;
+        }
         if from.remaining() != 0 {
             return mismatch("length", "0 bytes left".into(), from.remaining().to_string());
         }

@@ -30,7 +30,15 @@ pub struct SymbolEngine {
     pub(crate) instrument: Instrument,
     pub(crate) lob: LobEngine,
     pub(crate) kernel: Kernel,
+    pub(crate) companion: Option<Companion>,
     refusal: Option<lob_engine::Error>,
+}
+
+/// A second set over the same book.
+#[derive(Debug)]
+pub(crate) struct Companion {
+    pub(crate) set: Arc<FeatureSet>,
+    pub(crate) kernel: Kernel,
 }
 
 impl SymbolEngine {
@@ -39,7 +47,22 @@ impl SymbolEngine {
     pub fn new(set: Arc<FeatureSet>, instrument: Instrument) -> Self {
         let lob = LobEngine::new(&instrument, set.book_needs());
         let kernel = Kernel::new(&set, Units::from(&instrument), instrument.symbol_id);
-        Self { set, instrument, lob, kernel, refusal: None }
+        Self { set, instrument, lob, kernel, companion: None, refusal: None }
+    }
+
+    /// An engine that computes a second set beside the first, over the same book and from the same
+    /// packets: what bars are made of must not change the columns that the user asked for.
+    #[must_use]
+    pub fn with_companion(
+        set: Arc<FeatureSet>,
+        companion: Arc<FeatureSet>,
+        instrument: Instrument,
+    ) -> Self {
+        let needs = set.book_needs().joined(companion.book_needs());
+        let lob = LobEngine::new(&instrument, needs);
+        let kernel = Kernel::new(&companion, Units::from(&instrument), instrument.symbol_id);
+        let companion = Some(Companion { set: companion, kernel });
+        Self { lob, companion, ..Self::new(set, instrument) }
     }
 
     /// Takes one packet; the frame if one is due.
@@ -57,7 +80,7 @@ impl SymbolEngine {
             Outcome::Applied(applied) => self.step(packet, &applied),
             Outcome::Gap => self.lose_book(packet),
             Outcome::Reset => {
-                self.kernel.reset();
+                self.forget();
                 None
             }
             Outcome::Dropped => None,
@@ -67,7 +90,7 @@ impl SymbolEngine {
     #[inline]
     fn step(&mut self, packet: &Packet, applied: &Applied) -> Option<FrameRef<'_>> {
         if applied.new_session {
-            self.kernel.reset();
+            self.forget();
         }
         let frozen = matches!(applied.shape, BookShape::Crossed | BookShape::OneSided);
         if frozen && self.kernel.frames() == 0 {
@@ -90,7 +113,17 @@ impl SymbolEngine {
             gap_step: applied.gap_step,
             frozen,
         };
+        if let Some(companion) = &mut self.companion {
+            companion.kernel.step(self.lob.book(), &step);
+        }
         Some(self.kernel.step(self.lob.book(), &step))
+    }
+
+    fn forget(&mut self) {
+        self.kernel.reset();
+        if let Some(companion) = &mut self.companion {
+            companion.kernel.reset();
+        }
     }
 
     #[cold]
@@ -100,14 +133,18 @@ impl SymbolEngine {
             return None;
         }
         let lost = QualityFlags::GAP_DETECTED | QualityFlags::PARTIAL_FEATURES;
-        Some(self.kernel.lose_book(FrameHeader {
+        let header = FrameHeader {
             seq: 0,
             source_seq: if packet.touches_book() { packet.seq } else { self.lob.applied_seq() },
             source_ts_ns: self.lob.believed_event_ns(packet),
             local_ts_ns: packet.ts_recv_ns,
             epoch: self.lob.epoch(),
             quality: lost | self.lob.standing_flags() | self.lob.take_pending(),
-        }))
+        };
+        if let Some(companion) = &mut self.companion {
+            companion.kernel.lose_book(header);
+        }
+        Some(self.kernel.lose_book(header))
     }
 
     /// Continues with another tick size, lot size or scale (rule D15): book and features start a new
@@ -116,7 +153,11 @@ impl SymbolEngine {
         let symbol_id = self.instrument.symbol_id;
         self.instrument = Instrument { symbol_id, ..instrument };
         self.lob.change_instrument(&self.instrument);
-        self.kernel = Kernel::new(&self.set, Units::from(&self.instrument), symbol_id);
+        let units = Units::from(&self.instrument);
+        self.kernel = Kernel::new(&self.set, units, symbol_id);
+        if let Some(companion) = &mut self.companion {
+            companion.kernel = Kernel::new(&companion.set, units, symbol_id);
+        }
     }
 
     /// Values and valid bits at a time between packets (`specs/semantics.md`, section 5); `None`
@@ -129,6 +170,19 @@ impl SymbolEngine {
     #[must_use]
     pub fn frame(&self) -> Option<FrameRef<'_>> {
         (self.kernel.frames() > 0).then(|| self.kernel.frame())
+    }
+
+    /// The last frame of the second set; `None` before the first one of the epoch, and without a second set.
+    #[must_use]
+    pub fn companion_frame(&self) -> Option<FrameRef<'_>> {
+        let companion = self.companion.as_ref()?;
+        (companion.kernel.frames() > 0).then(|| companion.kernel.frame())
+    }
+
+    /// Whether updates are missing and the book waits for a snapshot (rule D3).
+    #[must_use]
+    pub fn is_awaiting_snapshot(&self) -> bool {
+        self.lob.is_awaiting_snapshot()
     }
 
     /// The feature set.

@@ -11,7 +11,7 @@ use memchr::memchr;
 use crate::error::{Error, FieldFault, Location, Position};
 
 /// Longest line that is read, in bytes; a longer one is refused and skipped.
-pub(crate) const MAX_LINE_BYTES: usize = 4 << 20;
+pub const MAX_LINE_BYTES: usize = 4 << 20;
 
 const FILE_BUFFER_BYTES: usize = 256 << 10;
 const CHUNK_BYTES: usize = 64 << 10;

@@ -14,7 +14,7 @@ pub use events::{EventsWriter, read_events_header};
 
 pub(crate) mod binance;
 mod calendar;
-mod ccxt;
+pub(crate) mod ccxt;
 mod chronicle;
 mod cryptofeed;
 mod dbn;

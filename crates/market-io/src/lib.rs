@@ -9,6 +9,12 @@ pub use error::{Error, Fault, Location, Position};
 pub use format::{EventsWriter, Format, read_events_header};
 pub use source::{MAX_KEPT_FAULTS, OpenOptions, Source, SourceStats, open};
 
+/// CCXT lines, for programs that follow growing files.
+pub mod ccxt {
+    pub use crate::bytes::MAX_LINE_BYTES;
+    pub use crate::format::ccxt::{LineReader, Nonces, exchange_and_symbol};
+}
+
 /// Rows of hftbacktest, for programs that hold them in memory.
 pub mod hftbacktest {
     pub use crate::format::hftbacktest::{RowDecoder, RowFault, Stop, open_arrays};

@@ -48,6 +48,16 @@ impl BookNeeds {
     pub const fn top(top_count: usize) -> Self {
         Self { top_count, band_sums: false, changes: false }
     }
+
+    /// What either asks for.
+    #[must_use]
+    pub fn joined(self, other: Self) -> Self {
+        Self {
+            top_count: self.top_count.max(other.top_count),
+            band_sums: self.band_sums || other.band_sums,
+            changes: self.changes || other.changes,
+        }
+    }
 }
 
 /// What happened to the quantity at one price.

@@ -61,6 +61,12 @@ impl StateWriter {
         self.i64(value.unwrap_or_default());
     }
 
+    /// Appends a length and as many bytes.
+    pub fn blob(&mut self, bytes: &[u8]) {
+        self.u64(bytes.len() as u64);
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// The bytes.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
@@ -165,6 +171,18 @@ impl<'a> StateReader<'a> {
             }
             _ => Err(self.invalid(field, &count)),
         }
+    }
+
+    /// Reads bytes with their length.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Truncated`], or [`StateError::Invalid`] for a length that cannot be true.
+    pub fn blob(&mut self, field: &'static str) -> Result<&'a [u8], StateError> {
+        let count = self.count(field, 1)?;
+        let bytes = &self.bytes[self.offset..self.offset + count];
+        self.offset += count;
+        Ok(bytes)
     }
 
     /// An error for a field that was just read.

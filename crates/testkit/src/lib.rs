@@ -3,6 +3,7 @@
 //! Prices are few and quantities small, so that collisions (crossed, locked and empty books, repeated
 //! and late packets, gaps, resets) happen in almost every tape.
 
+pub mod ccxt;
 pub mod chronicle;
 
 use market_model::{

@@ -23,6 +23,8 @@ def extract(
     symbol: str | Sequence[str] | None = None,
     features: Features = "core_v1",
     emit: str = "packet",
+    bars: str | Sequence[str] | None = None,
+    empty_bars: bool = False,
     start: Time | None = None,
     end: Time | None = None,
     tick_size: Size | None = None,
@@ -48,6 +50,10 @@ def extract(
         Id of a built-in set, path of a ``.json`` file, JSON text, or a dict of the same shape.
     emit
         When a row is written: ``"packet"``, ``"trade"``, ``"step:1s"`` or ``"trade-or-step:250ms"``.
+    bars
+        Durations of bars beside the rows, such as ``"60s"`` or ``["1s", "60s"]``: `FeatureTable.bars`.
+    empty_bars
+        Write bars in which nothing happened, too.
     start, end
         Range of event time in which rows are written, end exclusive: UTC ns, ISO text or datetime
         (without a zone: UTC). State is built from the start of the input all the same.
@@ -88,6 +94,8 @@ def extract(
     """
     request = _request(inputs, format, symbol, features, emit, start, end)
     request |= {
+        "bars": _durations(bars),
+        "empty_bars": empty_bars,
         "tick_size": size_text(tick_size, "tick_size"),
         "lot_size": size_text(lot_size, "lot_size"),
         "initial_snapshot": None if initial_snapshot is None else os.fspath(initial_snapshot),
@@ -106,11 +114,14 @@ def extract_to_file(
     symbol: str | None = None,
     features: Features = "core_v1",
     emit: str = "packet",
+    bars: str | Sequence[str] | None = None,
+    empty_bars: bool = False,
     start: Time | None = None,
     end: Time | None = None,
     tick_size: Size | None = None,
     lot_size: Size | None = None,
     initial_snapshot: str | os.PathLike[str] | None = None,
+    bars_out: str | os.PathLike[str] | None = None,
     progress: bool | ProgressCallback | None = None,
 ) -> dict[str, Any]:
     """Compute features of recorded market data and write them to a file, in constant memory.
@@ -119,7 +130,8 @@ def extract_to_file(
 
     Parameters
     ----------
-    inputs, format, symbol, features, emit, start, end, tick_size, lot_size, initial_snapshot, progress
+    inputs, format, symbol, features, emit, bars, empty_bars, start, end, tick_size, lot_size, \
+initial_snapshot, progress
         As for `extract`.
     out
         File ending in ``.parquet``, ``.arrow``, ``.feather``, ``.ipc`` or ``.csv``.
@@ -127,6 +139,9 @@ def extract_to_file(
         Codec of Parquet pages: ``"zstd"``, ``"snappy"`` or ``"none"``.
     overwrite
         Replace a file that exists, once the new one is complete.
+    bars_out
+        File of the bars, with ``{bar}`` where the duration goes; ``day.parquet`` has
+        ``day.bars-60s.parquet`` beside it when None.
 
     Returns
     -------
@@ -148,10 +163,13 @@ def extract_to_file(
     """
     request = _request(inputs, format, symbol, features, emit, start, end)
     request |= {
+        "bars": _durations(bars),
+        "empty_bars": empty_bars,
         "tick_size": size_text(tick_size, "tick_size"),
         "lot_size": size_text(lot_size, "lot_size"),
         "initial_snapshot": None if initial_snapshot is None else os.fspath(initial_snapshot),
         "out": os.fspath(out),
+        "bars_out": None if bars_out is None else os.fspath(bars_out),
         "compression": compression,
         "overwrite": overwrite,
     }
@@ -178,12 +196,19 @@ def _request(
         "emit": emit,
         "start": time_text(start),
         "end": time_text(end),
+        "bars": [],
+        "empty_bars": False,
+        "bars_out": None,
         "model": None,
         "jobs": None,
         "out": None,
         "compression": "zstd",
         "overwrite": False,
     }
+
+
+def _durations(bars: str | Sequence[str] | None) -> list[str]:
+    return [] if bars is None else [bars] if isinstance(bars, str) else list(bars)
 
 
 def _run(request: dict[str, Any], progress: bool | ProgressCallback | None) -> _lib.RawTable:

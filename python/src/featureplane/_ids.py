@@ -28,6 +28,7 @@ FeatureSetId = Literal[
     "replay_snapshot_v1",
     "l2_linear_v1",
     "chronicle_v1",
+    "bars_v1",
 ]
 FEATURE_SET_IDS: tuple[FeatureSetId, ...] = get_args(FeatureSetId)
 

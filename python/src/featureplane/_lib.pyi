@@ -356,6 +356,10 @@ class RawTable:
         """
         Return an Arrow C stream capsule.
         """
+    def bars(self, duration: "str", /) -> "RawTable | None":
+        """
+        Return the bars of one duration as a table, None when there are none of it.
+        """
     def column(self, column: "str", /) -> "tuple[str, bytes | list[str | None], bytes | None]":
         """
         Return one column as a NumPy type string, values and validity.

@@ -64,6 +64,17 @@ class FeatureTable:
         return self._raw.column_names
 
     @property
+    def bars(self) -> dict[str, FeatureTable]:
+        """Bars by duration, in the order in which they were asked for; empty without them.
+
+        Columns: ``symbol``, ``bar_start``, ``duration_ns``, ``complete``, ``open``, ``high``, ``low``,
+        ``close`` of the mid, spread, imbalance, order flow, variance and trades (``specs/bars.md``).
+        """
+        labels = [entry["duration"] for entry in self._raw.summaries()[0]["bars"]]
+        tables = ((label, self._raw.bars(label)) for label in labels)
+        return {label: FeatureTable(raw) for label, raw in tables if raw is not None}
+
+    @property
     def feature_set_id(self) -> str:
         """Id of the feature set."""
         return self.metadata["featureplane.feature_set_id"]

@@ -52,6 +52,9 @@ fn extract(args: &Demo, market: &Path) -> anyhow::Result<Summary> {
         set: Arc::new(feature_runtime::built_in_set("core_v1")?),
         model: None,
         emission: Emission::Packet,
+        bars: None,
+        checkpoints: None,
+        warm_start: None,
         from_ns: None,
         to_ns: None,
         destination: Destination::File {

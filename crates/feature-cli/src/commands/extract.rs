@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use feature_extract::{Destination, Emission, Job, Output, Summary, parse_time_ns, run_all};
+use feature_extract::{
+    BarOptions, CheckpointOptions, Destination, Emission, EmptyBars, Job, Output, Summary,
+    parse_duration_ns, parse_durations_ns, parse_time_ns, run_all,
+};
 use feature_infer::LinearModel;
 use feature_runtime::FeatureSet;
 use market_io::OpenOptions;
@@ -79,6 +82,14 @@ fn jobs(
         let message = format!("--out `{out}` needs {{symbol}} in it for several symbols");
         return Err(Usage(message).into());
     }
+    let durations_ns = args.bars.as_deref().map(parse_durations_ns).transpose()?;
+    if symbols.len() > 1 && args.bars_out.as_ref().is_some_and(|path| !path.contains("{symbol}")) {
+        let message = "--bars-out needs {symbol} in it for several symbols".into();
+        return Err(Usage(message).into());
+    }
+    let every_ns = args.snapshot_every.as_deref().map(parse_duration_ns).transpose()?;
+    let checkpoints = every_ns.zip(args.snapshots.clone());
+    let checkpoints = checkpoints.map(|(every_ns, folder)| CheckpointOptions { every_ns, folder });
     let command: Vec<String> = std::env::args().skip(1).collect();
     let command = format!("featureplane {}", command.join(" "));
     let mut paths = BTreeSet::new();
@@ -86,7 +97,16 @@ fn jobs(
         .into_iter()
         .map(|symbol| {
             let stem = symbol.map_or_else(String::new, |symbol| file_stem(symbol));
-            let path = if symbol.is_some() { out.replace("{symbol}", &stem) } else { out.clone() };
+            let named = |path: &String| match symbol {
+                Some(_) => path.replace("{symbol}", &stem),
+                None => path.clone(),
+            };
+            let path = named(&out);
+            let bars = durations_ns.clone().map(|durations_ns| BarOptions {
+                durations_ns,
+                empty: if args.empty_bars { EmptyBars::Write } else { EmptyBars::Skip },
+                path: args.bars_out.as_ref().map(|path| named(path).into()),
+            });
             if !paths.insert(path.clone()) {
                 return Err(Usage(format!("--symbol: two of them would write `{path}`")).into());
             }
@@ -95,6 +115,9 @@ fn jobs(
                 set: Arc::clone(set),
                 model: model.cloned(),
                 emission,
+                bars,
+                checkpoints: checkpoints.clone(),
+                warm_start: args.warm_start.clone(),
                 from_ns,
                 to_ns,
                 destination: Destination::File { path: path.into(), options },
@@ -123,6 +146,22 @@ pub(crate) fn show(summary: &Summary) {
         summary.elapsed_s,
         summary.events_per_s / 1e6,
     ));
+    if let Some(warm) = &summary.warm_start {
+        let packets = print::count(warm.packets);
+        print::line(format_args!("  from {} after {packets} packets", warm.snapshot));
+        for reason in &warm.refused {
+            print::note(format_args!("snapshot refused: {reason}"));
+        }
+    }
+    for bars in &summary.bars {
+        print::line(format_args!(
+            "  {} bars of {} -> {} ({} bytes)",
+            print::count(bars.bars),
+            bars.duration,
+            bars.output.as_deref().unwrap_or("memory"),
+            print::count(bars.output_bytes),
+        ));
+    }
     for (name, count) in &summary.quality {
         print::line(format_args!("  {name} on {} frames", print::count(*count)));
     }

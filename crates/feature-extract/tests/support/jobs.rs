@@ -47,6 +47,9 @@ pub fn job(inputs: &[&Path], set_id: &str, emission: &str) -> Job {
         set: set(set_id),
         model: None,
         emission: emission.parse().unwrap(),
+        bars: None,
+        checkpoints: None,
+        warm_start: None,
         from_ns: None,
         to_ns: None,
         destination: Destination::Memory,
@@ -69,7 +72,7 @@ pub fn output(job: &Job) -> Output {
 }
 
 /// The word of a cell.
-fn word(array: &dyn Array, row: usize) -> Option<u64> {
+pub fn word(array: &dyn Array, row: usize) -> Option<u64> {
     array.is_valid(row).then(|| match array.data_type() {
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).cast_unsigned(),
         DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row),

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use market_model::{
-    Aggressor, BookOp, Decimal, FeedKind, Instrument, Level, Packet, PacketKind, Sequencing, Trade,
+    Aggressor, BookOp, Decimal, FeedKind, Instrument, Level, Packet, PacketKind, Sequencing,
+    StateError, StateReader, StateWriter, Trade,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -15,10 +16,10 @@ use super::MAX_LEVELS_PER_SIDE;
 use super::calendar::{Unit, unix_ns};
 use super::grid::Grid;
 use super::json::{decimal_text, each_row, number, object, present, text};
-use super::line_feed::{LineDecoder, LineFeed, Refusal};
+use super::line_feed::{LineDecoder, LineFeed, Refusal, too_long};
 use super::survey::{Survey, is_noisy};
 use crate::bytes::{Line, Lines};
-use crate::error::{Error, FieldFault, excerpt};
+use crate::error::{Error, FieldFault, Location, excerpt};
 use crate::source::{OpenOptions, Source, SourceStats, UntilEnd};
 
 /// Relative error, in units of 10^-15, of a decimal that went through a float.
@@ -121,13 +122,13 @@ struct Found {
 
 /// How nonces follow each other.
 #[derive(Default)]
-struct Nonces {
+struct NonceSteps {
     last: u64,
     steps: u64,
     single_steps: u64,
 }
 
-impl Nonces {
+impl NonceSteps {
     fn see(&mut self, nonce: u64) {
         if self.last != 0 && nonce > self.last {
             self.steps += 1;
@@ -141,7 +142,7 @@ fn survey(options: &OpenOptions) -> Result<Found, Error> {
     let path = options.inputs.first().ok_or(Error::NoInput)?;
     let mut lines = Lines::open(&options.inputs)?;
     let mut survey = Survey::new(options);
-    let mut nonces = Nonces::default();
+    let mut nonces = NonceSteps::default();
     let (mut symbol, mut venue) = (String::new(), String::new());
     while !survey.is_done() {
         let line = match lines.next_line() {
@@ -180,7 +181,7 @@ fn survey(options: &OpenOptions) -> Result<Found, Error> {
 fn learn(
     record: &Record<'_>,
     survey: &mut Survey<'_>,
-    nonces: &mut Nonces,
+    nonces: &mut NonceSteps,
 ) -> Result<(), FieldFault> {
     match &*record.kind {
         "orderbook" => {
@@ -216,6 +217,121 @@ fn time_ns(field: &'static str, raw: Option<&RawValue>) -> Result<i64, FieldFaul
         None => Ok(0),
         raw => unix_ns(field, decimal_text((field, raw))?, Unit::Milliseconds),
     }
+}
+
+/// CCXT lines one at a time, for whoever follows a growing file: no survey, the instrument is given.
+///
+/// ```
+/// use market_io::ccxt::{LineReader, Nonces, exchange_and_symbol};
+/// use market_io::Location;
+/// use market_model::{Instrument, Packet};
+///
+/// let line = br#"{"type":"orderbook","exchange":"kraken","symbol":"BTC/USD","data":{"bids":[[25000.1,1.5]],"asks":[[25000.3,2]]}}"#;
+/// assert_eq!(exchange_and_symbol(line), Some(("kraken".into(), "BTC/USD".into())));
+/// let mut instrument = Instrument::new(0, "BTC/USD", "0.1", "0.001")?;
+/// instrument.venue = "kraken".into();
+/// let mut reader = LineReader::new(instrument, Nonces::None);
+/// let mut packet = Packet::default();
+/// assert!(reader.read(Some(line), || Location::file("x".as_ref()), &mut packet));
+/// assert_eq!(packet.levels.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct LineReader {
+    decoder: Decoder,
+    stats: SourceStats,
+}
+
+/// What the nonces of order books say; [`open`] finds it out from the first lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Nonces {
+    /// There are none: source times put books in order.
+    None,
+    /// They grow: they put books in order, and say nothing of missing ones.
+    #[default]
+    Sparse,
+    /// They count the books one by one: a hole is a gap.
+    Dense,
+}
+
+impl LineReader {
+    /// A reader before its first line; feed and sequencing of the instrument follow from the nonces.
+    #[must_use]
+    pub fn new(mut instrument: Instrument, nonces: Nonces) -> Self {
+        instrument.feed = FeedKind::Snapshot;
+        instrument.sequencing = match nonces {
+            Nonces::None => Sequencing::SourceTime,
+            Nonces::Sparse | Nonces::Dense => Sequencing::Venue,
+        };
+        let decoder = Decoder {
+            grid: Grid::new(&instrument, false),
+            instrument,
+            has_dense_nonces: nonces == Nonces::Dense,
+            is_filtered: true,
+            last_nonce: 0,
+        };
+        Self { decoder, stats: SourceStats::default() }
+    }
+
+    /// The instrument, with its feed and sequencing.
+    #[must_use]
+    pub fn instrument(&self) -> &Instrument {
+        &self.decoder.instrument
+    }
+
+    /// What has been read, refused and left out so far.
+    #[must_use]
+    pub fn stats(&self) -> &SourceStats {
+        &self.stats
+    }
+
+    /// Reads a line into a packet; `true` when there is one. A line that cannot be used, or `None` for
+    /// one that was too long to keep, gives a packet of kind `Rejected`.
+    pub fn read(
+        &mut self,
+        line: Option<&[u8]>,
+        place: impl FnOnce() -> Location,
+        packet: &mut Packet,
+    ) -> bool {
+        self.stats.records += 1;
+        packet.clear();
+        let result = match line {
+            Some(line) => self.decoder.line(line, packet, &mut self.stats),
+            None => Err(Refusal::Line(too_long())),
+        };
+        match result {
+            Ok(false) | Err(Refusal::SecondSymbol(_)) => return false,
+            Ok(true) => {}
+            Err(Refusal::Line(fault)) => {
+                let fault = fault.at(place(), &self.decoder.instrument.symbol);
+                self.stats.refuse(packet, fault);
+            }
+        }
+        packet.symbol_id = self.decoder.instrument.symbol_id;
+        self.stats.count(packet);
+        true
+    }
+
+    /// Appends what a later packet depends on.
+    pub fn save(&self, out: &mut StateWriter) {
+        out.u64(self.decoder.last_nonce);
+    }
+
+    /// Continues from what [`LineReader::save`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] at the end of the bytes.
+    pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), StateError> {
+        self.decoder.last_nonce = from.u64()?;
+        Ok(())
+    }
+}
+
+/// Exchange and symbol of a line; `None` when they cannot be read.
+#[must_use]
+pub fn exchange_and_symbol(line: &[u8]) -> Option<(String, String)> {
+    let record = Record::read(line.trim_ascii()).ok()?;
+    Some((record.exchange.into_owned(), record.symbol.into_owned()))
 }
 
 /// Turns lines into packets.

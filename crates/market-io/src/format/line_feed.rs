@@ -20,6 +20,11 @@ impl From<FieldFault> for Refusal {
     }
 }
 
+/// The fault of a line that is too long to be kept.
+pub(super) fn too_long() -> FieldFault {
+    FieldFault { field: "line", expected: "at most 4194304 bytes", found: "more".into() }
+}
+
 /// Turns lines into packets.
 pub(super) trait LineDecoder: Send {
     fn instrument(&self) -> &Instrument;
@@ -66,11 +71,7 @@ impl<D: LineDecoder> Feed for LineFeed<D> {
             packet.clear();
             let result = match line {
                 Line::Text(range) => decoder.line(lines.text(range), packet, stats),
-                Line::TooLong => Err(Refusal::Line(FieldFault {
-                    field: "line",
-                    expected: "at most 4194304 bytes",
-                    found: "more".into(),
-                })),
+                Line::TooLong => Err(Refusal::Line(too_long())),
             };
             let symbol = &decoder.instrument().symbol;
             match result {
