@@ -8,7 +8,7 @@ import numpy as np
 import polars
 import pytest
 from conftest import new_asset
-from hftbacktest import HashMapMarketDepthBacktest, ROIVectorMarketDepthBacktest
+from hftbacktest import LOCAL_EVENT, HashMapMarketDepthBacktest, ROIVectorMarketDepthBacktest
 from numba import njit
 
 import featureplane as fp
@@ -161,7 +161,8 @@ def test_errors_are_raised_outside(tmp_path: Any, synthetic: str) -> None:
         new_asset(synthetic).features().index("microprise")
     with pytest.raises(fp.ConfigError, match="tick_size was not set"):
         fh.FeatureAsset().data(synthetic).features()
-    rows = np.load(synthetic)["data"][:200].copy()
+    rows = np.load(synthetic)["data"]
+    rows = rows[(rows["ev"] & LOCAL_EVENT) != 0][:200].copy()
     rows["local_ts"][150:] = rows["local_ts"][0] - 1
     bad = tmp_path / "bad.npz"
     np.savez(bad, data=rows)

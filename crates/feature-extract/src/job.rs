@@ -25,7 +25,7 @@ use crate::summary::{Summary, quality_names};
 use crate::table::table_spec;
 
 /// Packets between two calls of the observer.
-const OBSERVE_EVERY: u64 = 1_024;
+pub(crate) const OBSERVE_EVERY: u64 = 1_024;
 
 /// Bytes hashed between two calls of the observer.
 const HASH_BLOCK_BYTES: usize = 1 << 20;

@@ -1,8 +1,10 @@
 //! Jobs: source, engine, emission, sink.
 //!
-//! A job reads one stream of one symbol and writes one table in one pass and constant memory.
+//! A job reads one stream of one symbol and writes one table in one pass and constant memory; a
+//! conversion writes the packets in another format instead.
 //! Several symbols are several jobs and run in parallel; inside a symbol nothing is parallel.
 
+mod convert;
 mod emission;
 mod error;
 mod inspect;
@@ -12,6 +14,7 @@ mod scores;
 mod summary;
 mod table;
 
+pub use convert::{Conversion, Converted, Target, convert};
 pub use emission::{Emission, parse_duration_ns, parse_time_ns};
 pub use error::Error;
 pub use inspect::{Inspection, decimal, inspect};

@@ -10,7 +10,7 @@ use hftbacktest::backtest::proc::{LocalProcessor, Processor};
 use hftbacktest::depth::MarketDepth;
 use hftbacktest::types::{Event, OrdType, Order, OrderId, Side, StateValues, TimeInForce};
 use market_io::hftbacktest::{Row, RowDecoder, Stop};
-use market_model::{Instrument, Packet};
+use market_model::{Instrument, Packet, Sequencing};
 
 use crate::error::Error;
 
@@ -18,7 +18,10 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(crate) struct Asset {
     symbol: String,
+    symbol_id: u32,
     decoder: RowDecoder,
+    /// Whether the engine knows that the rows carry update ids, or that they do not.
+    is_settled: bool,
     /// Rows of the packet that is still open.
     rows: Vec<Row>,
     packet: Packet,
@@ -54,7 +57,9 @@ impl Asset {
             Some(Ok(packet)) => Some(packet),
             Some(Err((row, fault))) => return Err(Error::InitialBook { symbol, row, fault }),
         };
-        Ok(Self { symbol, decoder, rows: Vec::new(), packet: Packet::default(), initial })
+        let symbol_id = instrument.symbol_id;
+        let (rows, packet) = (Vec::new(), Packet::default());
+        Ok(Self { symbol, symbol_id, decoder, is_settled: false, rows, packet, initial })
     }
 
     /// Hands the open packet to the engine.
@@ -79,6 +84,14 @@ impl Asset {
             }
         }
         self.rows.clear();
+        if !self.is_settled
+            && let Some(has_ids) = self.decoder.has_ids()
+        {
+            self.is_settled = true;
+            if has_ids {
+                engine.set_sequencing(self.symbol_id, Sequencing::Venue)?;
+            }
+        }
         if !self.decoder.finish(&mut self.packet) {
             return Ok(());
         }

@@ -210,6 +210,7 @@ Format = Literal[
     "chronicle",
     "dbn",
     "cryptofeed",
+    "bybit",
     "events",
 ]
 FORMATS: tuple[Format, ...] = get_args(Format)
