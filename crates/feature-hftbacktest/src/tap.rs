@@ -27,12 +27,17 @@ pub(crate) struct Asset {
     packet: Packet,
     /// The book before the first row; it takes the times of the first packet.
     initial: Option<Packet>,
+    /// Local time of the last packet of a live bot, whose clock may step back.
+    #[cfg(feature = "live")]
+    last_local_ts_ns: i64,
 }
 
 /// What the taps of one backtest share.
 pub(crate) struct Shared {
     pub(crate) engine: FeatureEngine,
     pub(crate) assets: Vec<Asset>,
+    /// A message of a live bot is not complete: a question then does not end its packet.
+    pub(crate) in_batch: bool,
 }
 
 pub(crate) fn row(event: &Event) -> Row {
@@ -59,7 +64,17 @@ impl Asset {
         };
         let symbol_id = instrument.symbol_id;
         let (rows, packet) = (Vec::new(), Packet::default());
-        Ok(Self { symbol, symbol_id, decoder, is_settled: false, rows, packet, initial })
+        Ok(Self {
+            symbol,
+            symbol_id,
+            decoder,
+            is_settled: false,
+            rows,
+            packet,
+            initial,
+            #[cfg(feature = "live")]
+            last_local_ts_ns: 0,
+        })
     }
 
     /// Hands the open packet to the engine.
@@ -105,11 +120,27 @@ impl Asset {
     }
 }
 
+#[cfg(feature = "live")]
+impl Asset {
+    /// Adds a row to the open packet, under the local time of its first row.
+    pub(crate) fn push_live(&mut self, event: &Event) {
+        if self.rows.is_empty() {
+            self.last_local_ts_ns = self.last_local_ts_ns.max(event.local_ts);
+        }
+        self.rows.push(Row { local_ts_ns: self.last_local_ts_ns, ..row(event) });
+    }
+
+    /// Drops the open packet.
+    pub(crate) fn forget(&mut self) {
+        self.rows.clear();
+    }
+}
+
 impl Shared {
     /// Takes a row; one of another local time first completes the packet before it.
     #[inline]
     fn push(&mut self, asset: usize, event: &Event) -> Result<(), Error> {
-        let Self { engine, assets } = self;
+        let Self { engine, assets, .. } = self;
         let asset = &mut assets[asset];
         if asset.rows.first().is_some_and(|open| open.local_ts_ns != event.local_ts) {
             asset.commit(engine)?;
@@ -120,6 +151,9 @@ impl Shared {
 
     /// Completes the open packets of all assets.
     pub(crate) fn commit(&mut self) -> Result<(), Error> {
+        if self.in_batch {
+            return Ok(());
+        }
         self.assets.iter_mut().try_for_each(|asset| asset.commit(&mut self.engine))
     }
 }
