@@ -71,6 +71,7 @@ types: $(VENV)/.dev
 	cd python && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/ruff check . ../parity/reference && PATH=$(BIN):$$PATH $(BIN)/python tools/check_stubs.py
 
 hftbacktest: $(VENV)/.dev $(HFT_VENV)/.packages ## features beside the stock hftbacktest wheel, in its own environment
+	cargo test --quiet -p feature-hftbacktest --features live --test live
 	cd python && PYTHONPATH=src $(CURDIR)/$(HFT_VENV)/bin/python -m pytest -q tests_hftbacktest
 
 deny: $(VENV)/.deny

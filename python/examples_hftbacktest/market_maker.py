@@ -1,7 +1,8 @@
 """A market maker that leans with the order book: signals by hand, pulled, and looked up.
 
 Prints an A/B report: every order decision and the result of the three runs, side by side, and a small grid
-search over the lean that reads one precomputed table.
+search over a parameter of the feature (levels) and one of the strategy (lean) that reads one precomputed
+table.
 
 Run with ``python examples_hftbacktest/market_maker.py array.npz`` (BTCUSDT: tick 0.1, lot 0.001).
 """
@@ -27,7 +28,7 @@ BY_HAND, PULLED, LOOKED_UP = 0, 1, 2
 NO_TICK = 0
 
 # What the strategy pulls, and no more.
-SET = {
+SET: dict[str, Any] = {
     "id": "market_maker",
     "features": [
         {"family": "mid_spread", "column": "mid_price_x2"},
@@ -148,14 +149,23 @@ def strategy(
 class Run:
     """What one run did."""
 
-    def __init__(self, array: str, mode: int, lean: float = LEAN_TICKS, matrix: Any = None) -> None:
+    def __init__(
+        self,
+        array: str,
+        mode: int,
+        lean: float = LEAN_TICKS,
+        matrix: Any = None,
+        signal: str = "depth_imbalance_5",
+    ) -> None:
         asset = new_asset(array)
         hbt = HashMapMarketDepthBacktest([asset])
         feed = asset.features(SET)
         if matrix is None:
             times, table = np.zeros(0, np.int64), np.zeros((0, len(feed.names)))
+            mid, imbalance = feed.index("mid_price_x2"), feed.index(signal)
         else:
             times, table = matrix.times, matrix.values
+            mid, imbalance = matrix.index("mid_price_x2"), matrix.index(signal)
         decisions = np.zeros((100_000, 3), np.int64)
         started = time.process_time()
         count = strategy(
@@ -165,8 +175,8 @@ class Run:
             feed.values,
             times,
             table,
-            feed.index("mid_price_x2"),
-            feed.index("depth_imbalance_5"),
+            mid,
+            imbalance,
             lean,
             decisions,
         )
@@ -203,16 +213,26 @@ def report(array: str) -> dict[str, Run]:
     return runs
 
 
-def grid(array: str, leans: tuple[float, ...] = (0.0, 5.0, 10.0, 20.0)) -> dict[float, float]:
-    """Profit at the last mid, by lean, from one precomputed table."""
-    matrix = new_asset(array).precompute(SET)
+def grid(
+    array: str,
+    depths: tuple[int, ...] = (1, 3, 5, 10),
+    leans: tuple[float, ...] = (0.0, 5.0, 10.0, 20.0),
+) -> dict[tuple[int, float], float]:
+    """Profit at the last mid, by levels of the imbalance and lean, from one precomputed table."""
+    features = [SET["features"][0]]
+    for levels in depths:
+        params = {"levels": levels}
+        features.append({"family": "imbalance", "column": "depth_imbalance", "params": params})
+    matrix = new_asset(array).precompute({"id": "grid", "features": features})
     mids = matrix.values[:, matrix.index("mid_price_x2")]
     last = mids[~np.isnan(mids)][-1] * TICK / 2.0
     profit = {}
-    for lean in leans:
-        run = Run(array, LOOKED_UP, lean, matrix)
-        profit[lean] = run.balance + run.position * last - run.fee
-        print(f"lean {lean:>4}: {run.trades} trades, profit {profit[lean]:.4f}")
+    for levels in depths:
+        for lean in leans:
+            run = Run(array, LOOKED_UP, lean, matrix, f"depth_imbalance_{levels}")
+            profit[levels, lean] = run.balance + run.position * last - run.fee
+            shown = f"{run.trades} trades, profit {profit[levels, lean]:.4f}"
+            print(f"{levels:>2} levels, lean {lean:>4}: {shown}")
     return profit
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,27 @@ def recorded() -> str:
     return str(path)
 
 
-@pytest.fixture(params=["synthetic", "recorded"])
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two raw days as one array with update ids."""
+    days = [RECORDED.parent / "binance" / f"usdm_btcusdt_202407{day}.gz" for day in (18, 19)]
+    if not all(day.is_file() for day in days):
+        pytest.skip("../shared/data is absent")
+    out = tmp_path_factory.mktemp("converted") / "days.npz"
+    command = [
+        sys.executable,
+        "-m",
+        "featureplane",
+        "convert",
+        "--to",
+        "hftbacktest",
+        "--local-offset",
+        "auto",
+    ]
+    subprocess.run([*command, "--input", *days, "--out", out], check=True, stdout=subprocess.DEVNULL)
+    return str(out)
+
+
+@pytest.fixture(params=["synthetic", "recorded", "converted"])
 def array_file(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue(request.param)

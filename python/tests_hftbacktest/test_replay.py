@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import polars
 import pytest
 from conftest import new_asset
-from hftbacktest import HashMapMarketDepthBacktest, ROIVectorMarketDepthBacktest
+from hftbacktest import (
+    GTC,
+    LIMIT,
+    LOCAL_EVENT,
+    HashMapMarketDepthBacktest,
+    ROIVectorMarketDepthBacktest,
+)
 from numba import njit
 
 import featureplane as fp
@@ -136,6 +144,69 @@ def test_two_assets(synthetic: str, tmp_path: Any) -> None:
     assert not same(feeds[0].values, feeds[1].values)
 
 
+@njit
+def trading(hbt: Any, handle: int, values: Any, out: Any) -> int:
+    """Takes on both sides at every step, as fast as it may."""
+    wakes, order_id = 0, 0
+    while hbt.elapse(100_000_000) == 0:
+        hbt.clear_inactive_orders(0)
+        fh.advance(handle, hbt.current_timestamp)
+        out[wakes] = values
+        wakes += 1
+        depth = hbt.depth(0)
+        if 0 < depth.best_bid_tick < depth.best_ask_tick < 1_000_000_000:
+            hbt.submit_buy_order(0, order_id, depth.best_ask, 0.001, GTC, LIMIT, wakes % 7 == 0)
+            hbt.submit_sell_order(0, order_id + 1, depth.best_bid, 0.001, GTC, LIMIT, False)
+            order_id += 2
+    return wakes
+
+
+def test_features_are_the_same_with_orders_and_without(array_file: str) -> None:
+    asset = new_asset(array_file)
+    matrix = asset.precompute("core_v1")
+    hbt = HashMapMarketDepthBacktest([asset])
+    feed = asset.features("core_v1")
+    out = np.full((10_000, len(feed.names)), np.nan)
+    wakes = trading(hbt, feed.handle, feed.values, out)
+    feed.check()
+    assert hbt.state_values(0).num_trades > wakes
+    seen = out[:wakes][~np.isnan(out[:wakes, 0])]
+    rows = {row.tobytes() for row in matrix.values}
+    assert len(seen) > 100
+    assert all(row.tobytes() in rows for row in seen)
+
+
+def test_the_book_before_the_first_row_is_that_of_the_day_before(tmp_path: Any) -> None:
+    raw, rest = tmp_path / "day.gz", tmp_path / "rest.npz"
+    fp.write_synthetic(raw, seed=4, duration_s=20.0)
+    paths = {name: str(tmp_path / f"{name}.npz") for name in ("day", "book")}
+    command = [sys.executable, "-m", "featureplane", "convert", "--to", "hftbacktest", "--input", raw]
+    subprocess.run([*command, "--out", paths["day"], "--book-out", paths["book"]], check=True)
+    # A next day without a snapshot: some changes of the book's own levels.
+    book = np.load(paths["book"])["data"]
+    rows = book[:40].copy()
+    day = np.load(paths["day"])["data"]
+    rows["ev"] = rows["ev"] & ~np.uint64(0xFF) | np.uint64(1)
+    rows["local_ts"] = day["local_ts"].max() + 1_000_000 * (1 + np.arange(40))
+    rows["exch_ts"] = rows["local_ts"] - 500_000
+    rows["qty"] += 0.002
+    np.savez(rest, data=rows)
+    for initial in (paths["book"], book):
+        asset = new_asset(str(rest) if isinstance(initial, str) else rows).initial_snapshot(initial)
+        hbt = HashMapMarketDepthBacktest([asset])
+        feed = asset.features()
+        bid, imbalance = feed.index("best_bid"), feed.index("depth_imbalance_5")
+        assert hbt.elapse(1) == 0
+        assert hbt.elapse(10_000_000) == 0
+        feed.advance(hbt.current_timestamp)
+        assert feed.values[bid] == hbt.depth(0).best_bid_tick
+        touched = min(5, 1 + int((rows["local_ts"] <= hbt.current_timestamp).sum()))
+        assert touched == 5
+        assert not np.isnan(feed.values[imbalance])
+    without = new_asset(str(rest)).precompute()
+    assert len(without.times) == 0, "bids alone are no book"
+
+
 def test_masks_header_and_single_values(synthetic: str) -> None:
     asset = new_asset(synthetic)
     feed = asset.features()
@@ -161,7 +232,8 @@ def test_errors_are_raised_outside(tmp_path: Any, synthetic: str) -> None:
         new_asset(synthetic).features().index("microprise")
     with pytest.raises(fp.ConfigError, match="tick_size was not set"):
         fh.FeatureAsset().data(synthetic).features()
-    rows = np.load(synthetic)["data"][:200].copy()
+    rows = np.load(synthetic)["data"]
+    rows = rows[(rows["ev"] & LOCAL_EVENT) != 0][:200].copy()
     rows["local_ts"][150:] = rows["local_ts"][0] - 1
     bad = tmp_path / "bad.npz"
     np.savez(bad, data=rows)

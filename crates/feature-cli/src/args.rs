@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Extract(Extract),
     /// Score a market-data log with a model and write its features and scores.
     Score(Score),
+    /// Write a market-data log in another format: an array of hftbacktest, or the packet log.
+    Convert(Convert),
     /// Say what a file is: symbol, events, span, gaps, crossed time, tick and lot size.
     Inspect(Inspect),
     /// List the built-in feature sets, or the columns of one, or check a set file.
@@ -39,7 +41,7 @@ pub(crate) struct Input {
     /// Files of one stream, in order.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(crate) input: Vec<PathBuf>,
-    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed or events.
+    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit or events.
     #[arg(long, default_value = "auto", value_name = "FORMAT")]
     pub(crate) format: String,
     /// Symbol to read; repeat for several (then --out has {symbol} in it).
@@ -168,13 +170,59 @@ pub(crate) struct Watch {
     pub(crate) json: bool,
 }
 
+/// Options of `convert`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Convert {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// Format of the new file.
+    #[arg(long, value_enum)]
+    pub(crate) to: Target,
+    /// New file: .npz for hftbacktest; .ndjson or .ndjson.gz for events.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: PathBuf,
+    /// hftbacktest: ns to add to every local time, or `auto` for the least after which nothing is received before it was sent.
+    #[arg(long, default_value = "0", allow_hyphen_values = true, value_name = "NS|auto")]
+    pub(crate) local_offset: String,
+    /// hftbacktest: ns between event and arrival, for inputs that lack one of the two times.
+    #[arg(long, value_name = "NS")]
+    pub(crate) feed_latency: Option<u32>,
+    /// hftbacktest: among rows of one event time, trades first.
+    #[arg(long)]
+    pub(crate) trades_first: bool,
+    /// hftbacktest: also write the book at the end, as the initial snapshot of the next file.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) book_out: Option<PathBuf>,
+    /// hftbacktest: also write order latencies, made of the feed latency once per second.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) latency_out: Option<PathBuf>,
+    /// hftbacktest: store the arrays without compression.
+    #[arg(long)]
+    pub(crate) stored: bool,
+    /// Replace files that exist.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Format of a converted file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Target {
+    /// Event array of hftbacktest.
+    Hftbacktest,
+    /// Packet log of this project.
+    Events,
+}
+
 /// Options of `inspect`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Inspect {
     /// Files of one stream, in order.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) input: Vec<PathBuf>,
-    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed or events.
+    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit or events.
     #[arg(long, default_value = "auto")]
     pub(crate) format: String,
     /// Symbol to read, when the file holds several.
@@ -230,7 +278,7 @@ pub(crate) struct ParityRun {
     /// First seed of the synthetic markets.
     #[arg(long, default_value_t = 1, requires = "synthetic_events")]
     pub(crate) seed: u64,
-    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed or events.
+    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit or events.
     #[arg(long, default_value = "auto")]
     pub(crate) format: String,
     /// Feature sets to compare.

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod convert;
 mod demo;
 mod extract;
 mod features;
@@ -18,6 +19,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     match &args.command {
         Command::Extract(extract) => extract::run(extract),
         Command::Score(score) => score::run(score),
+        Command::Convert(convert) => convert::run(convert),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Sets(sets) => sets::run(sets),
         Command::Features(features) => features::run(features),

@@ -41,6 +41,7 @@ fn is_usage(error: &feature_extract::Error) -> bool {
         Job::Config { .. }
             | Job::Engine(_)
             | Job::Model(_)
+            | Job::Array(_)
             | Job::Input(Input::Option { .. } | Input::NoInput | Input::Instrument(_))
             | Job::Output(
                 Output::UnknownEnding { .. }

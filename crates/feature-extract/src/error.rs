@@ -26,6 +26,9 @@ pub enum Error {
     /// The output cannot be written.
     #[error(transparent)]
     Output(#[from] market_io::sink::SinkError),
+    /// The input lacks what an array of hftbacktest needs.
+    #[error("{0}")]
+    Array(#[from] market_io::write::ArrayError),
     /// A file could not be read to say in the output what made it.
     #[error("{path}: {source}")]
     File {
@@ -100,4 +103,15 @@ impl From<market_model::StateError> for Error {
 fn listed(refused: &[String]) -> String {
     let reasons = refused.iter().map(|reason| format!("; {reason}"));
     reasons.collect()
+}
+impl From<market_io::write::WriteError> for Error {
+    fn from(error: market_io::write::WriteError) -> Self {
+        use market_io::write::WriteError;
+        match error {
+            WriteError::Source(error) => error.into(),
+            WriteError::Sink(error) => error.into(),
+            WriteError::Array(error) => error.into(),
+            other => Self::Config { field: "output", message: other.to_string() },
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! Jobs: source, engine, emission, sink.
 //!
 //! A job reads one stream of one symbol and writes its rows, and its bars if they are asked for, in
-//! one pass and constant memory.
+//! one pass and constant memory; a conversion writes the packets in another format instead.
 //! Several symbols are several jobs and run in parallel; inside a symbol nothing is parallel.
 
 mod bar_tables;
 mod bars;
 mod checkpoint;
+mod convert;
 mod emission;
 mod error;
 mod inspect;
@@ -25,6 +26,7 @@ pub use bars::{
     BarMaker, BarOptions, EmptyBars, Framed, bar_set, bar_spec, duration_label, parse_durations_ns,
 };
 pub use checkpoint::CheckpointOptions;
+pub use convert::{Conversion, Converted, Target, convert};
 pub use emission::{Emission, parse_duration_ns, parse_time_ns};
 pub use error::Error;
 pub use inspect::{Inspection, decimal, inspect};

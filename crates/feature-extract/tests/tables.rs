@@ -342,7 +342,7 @@ fn the_summary_adds_up() {
 #[test]
 fn a_market_looks_the_same_as_a_recording_an_array_and_a_log() {
     let folder = tempfile::tempdir().unwrap();
-    let config = SyntheticConfig { gaps: 0, duplicates: 0, reorders: 0, ..market() };
+    let config = market();
     let lines = recording(folder.path(), "market.txt", &config);
     let array = folder.path().join("BTCUSDT.npz");
     let existing = market_io::sink::Existing::Refuse;

@@ -35,7 +35,7 @@ type StockAsset<MD> = Asset<dyn LocalProcessor<MD>, dyn Processor, Event>;
 /// The number of an asset is its place in the backtest; attach them in the order in which they are added.
 #[derive(Clone)]
 pub struct Features {
-    shared: Option<Rc<RefCell<Shared>>>,
+    pub(crate) shared: Option<Rc<RefCell<Shared>>>,
 }
 
 impl Features {
@@ -45,7 +45,8 @@ impl Features {
         let shared = match mode {
             Mode::StatsOnly => None,
             Mode::LobFeature(set) => {
-                let shared = Shared { engine: FeatureEngine::new(set), assets: Vec::new() };
+                let (engine, assets) = (FeatureEngine::new(set), Vec::new());
+                let shared = Shared { engine, assets, in_batch: false };
                 Some(Rc::new(RefCell::new(shared)))
             }
         };
@@ -104,7 +105,7 @@ impl Features {
         instrument.feed = FeedKind::Delta;
         instrument.sequencing = Sequencing::Arrival;
         let tapped = TappedAsset::new(&instrument, initial)?;
-        let Shared { engine, assets } = &mut *shared.borrow_mut();
+        let Shared { engine, assets, .. } = &mut *shared.borrow_mut();
         engine.add_symbol(instrument)?;
         assets.push(tapped);
         let tap = TapLocal { inner: asset.local, shared: Rc::clone(shared), asset: number };
@@ -199,7 +200,7 @@ impl Features {
 }
 
 /// An asset number as the engine counts.
-fn symbol_id(asset: usize) -> u32 {
+pub(crate) fn symbol_id(asset: usize) -> u32 {
     u32::try_from(asset).unwrap_or(u32::MAX)
 }
 

@@ -17,6 +17,8 @@ mod bot;
 mod error;
 #[cfg(feature = "backtest")]
 mod features;
+#[cfg(feature = "live")]
+mod live;
 mod replay;
 #[cfg(feature = "backtest")]
 mod tap;

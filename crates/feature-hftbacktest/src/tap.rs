@@ -10,7 +10,7 @@ use hftbacktest::backtest::proc::{LocalProcessor, Processor};
 use hftbacktest::depth::MarketDepth;
 use hftbacktest::types::{Event, OrdType, Order, OrderId, Side, StateValues, TimeInForce};
 use market_io::hftbacktest::{Row, RowDecoder, Stop};
-use market_model::{Instrument, Packet};
+use market_model::{Instrument, Packet, Sequencing};
 
 use crate::error::Error;
 
@@ -18,18 +18,26 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(crate) struct Asset {
     symbol: String,
+    symbol_id: u32,
     decoder: RowDecoder,
+    /// Whether the engine knows that the rows carry update ids, or that they do not.
+    is_settled: bool,
     /// Rows of the packet that is still open.
     rows: Vec<Row>,
     packet: Packet,
     /// The book before the first row; it takes the times of the first packet.
     initial: Option<Packet>,
+    /// Local time of the last packet of a live bot, whose clock may step back.
+    #[cfg(feature = "live")]
+    last_local_ts_ns: i64,
 }
 
 /// What the taps of one backtest share.
 pub(crate) struct Shared {
     pub(crate) engine: FeatureEngine,
     pub(crate) assets: Vec<Asset>,
+    /// A message of a live bot is not complete: a question then does not end its packet.
+    pub(crate) in_batch: bool,
 }
 
 pub(crate) fn row(event: &Event) -> Row {
@@ -54,7 +62,19 @@ impl Asset {
             Some(Ok(packet)) => Some(packet),
             Some(Err((row, fault))) => return Err(Error::InitialBook { symbol, row, fault }),
         };
-        Ok(Self { symbol, decoder, rows: Vec::new(), packet: Packet::default(), initial })
+        let symbol_id = instrument.symbol_id;
+        let (rows, packet) = (Vec::new(), Packet::default());
+        Ok(Self {
+            symbol,
+            symbol_id,
+            decoder,
+            is_settled: false,
+            rows,
+            packet,
+            initial,
+            #[cfg(feature = "live")]
+            last_local_ts_ns: 0,
+        })
     }
 
     /// Hands the open packet to the engine.
@@ -79,6 +99,14 @@ impl Asset {
             }
         }
         self.rows.clear();
+        if !self.is_settled
+            && let Some(has_ids) = self.decoder.has_ids()
+        {
+            self.is_settled = true;
+            if has_ids {
+                engine.set_sequencing(self.symbol_id, Sequencing::Venue)?;
+            }
+        }
         if !self.decoder.finish(&mut self.packet) {
             return Ok(());
         }
@@ -92,11 +120,27 @@ impl Asset {
     }
 }
 
+#[cfg(feature = "live")]
+impl Asset {
+    /// Adds a row to the open packet, under the local time of its first row.
+    pub(crate) fn push_live(&mut self, event: &Event) {
+        if self.rows.is_empty() {
+            self.last_local_ts_ns = self.last_local_ts_ns.max(event.local_ts);
+        }
+        self.rows.push(Row { local_ts_ns: self.last_local_ts_ns, ..row(event) });
+    }
+
+    /// Drops the open packet.
+    pub(crate) fn forget(&mut self) {
+        self.rows.clear();
+    }
+}
+
 impl Shared {
     /// Takes a row; one of another local time first completes the packet before it.
     #[inline]
     fn push(&mut self, asset: usize, event: &Event) -> Result<(), Error> {
-        let Self { engine, assets } = self;
+        let Self { engine, assets, .. } = self;
         let asset = &mut assets[asset];
         if asset.rows.first().is_some_and(|open| open.local_ts_ns != event.local_ts) {
             asset.commit(engine)?;
@@ -107,6 +151,9 @@ impl Shared {
 
     /// Completes the open packets of all assets.
     pub(crate) fn commit(&mut self) -> Result<(), Error> {
+        if self.in_batch {
+            return Ok(());
+        }
         self.assets.iter_mut().try_for_each(|asset| asset.commit(&mut self.engine))
     }
 }

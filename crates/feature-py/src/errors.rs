@@ -64,6 +64,7 @@ pub(crate) fn raise_write(error: WriteError) -> PyErr {
     match error {
         WriteError::Source(error) => raise(error),
         WriteError::Sink(error) => raise(error),
+        WriteError::Array(error) => raise(error),
         other => failure(&other.to_string()),
     }
 }
@@ -137,6 +138,7 @@ fn classify(error: &JobError) -> (Class, Details) {
         JobError::Model(error) => classify_model(error),
         JobError::Input(error) => classify_input(error),
         JobError::Output(error) => classify_output(error),
+        JobError::Array(_) => plain(CONFIG),
         JobError::File { path, source } => system(INPUT, path, source),
         JobError::NoRows { symbol, .. } => of(FEATURE, symbol),
         JobError::Interrupted => plain(FEATURE),

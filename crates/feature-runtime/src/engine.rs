@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use feature_kernel::{FeatureSet, FrameRef};
-use market_model::{Instrument, Packet, PacketKind, QualityFlags};
+use market_model::{Instrument, Packet, PacketKind, QualityFlags, Sequencing};
 
 use crate::error::{Error, nearest};
 use crate::symbol::SymbolEngine;
@@ -265,6 +265,24 @@ impl FeatureEngine {
         let before = self.subscribers.len();
         self.subscribers.retain(|subscriber| subscriber.handle != handle);
         self.subscribers.len() != before
+    }
+
+    /// Sets how the packets of a symbol follow each other, where only the input itself tells.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownSymbol`].
+    ///
+    /// # Panics
+    ///
+    /// Panics after the first book packet of the symbol.
+    pub fn set_sequencing(&mut self, symbol_id: u32, sequencing: Sequencing) -> Result<(), Error> {
+        let found = self.symbols.get_mut(symbol_id as usize).and_then(Option::as_deref_mut);
+        match found {
+            Some(symbol) => symbol.set_sequencing(sequencing),
+            None => return Err(self.unknown_symbol(symbol_id.to_string())),
+        }
+        Ok(())
     }
 
     /// Resets one symbol, as an explicit session reset does (rule D5).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use feature_kernel::frame::FrameHeader;
 use feature_kernel::{FeatureSet, FrameRef, Kernel, KernelStep, PacketStamp, Units};
 use lob_engine::{Applied, Book, BookShape, Counters, LobEngine, Outcome};
-use market_model::{Instrument, Packet, QualityFlags};
+use market_model::{Instrument, Packet, QualityFlags, Sequencing};
 
 use crate::error::Error;
 
@@ -145,6 +145,16 @@ impl SymbolEngine {
             companion.kernel.lose_book(header);
         }
         Some(self.kernel.lose_book(header))
+    }
+
+    /// Sets how packets follow each other, where only the input itself tells.
+    ///
+    /// # Panics
+    ///
+    /// Panics after the first book packet.
+    pub fn set_sequencing(&mut self, sequencing: Sequencing) {
+        self.lob.set_sequencing(sequencing);
+        self.instrument.sequencing = sequencing;
     }
 
     /// Continues with another tick size, lot size or scale (rule D15): book and features start a new

@@ -315,6 +315,17 @@ impl LobEngine {
         Outcome::Dropped
     }
 
+    /// Sets how packets follow each other, where only the input itself tells; a book packet must not
+    /// have come yet.
+    ///
+    /// # Panics
+    ///
+    /// Panics after the first book packet.
+    pub fn set_sequencing(&mut self, sequencing: Sequencing) {
+        assert!(self.status == Status::Empty, "packets were judged by another rule already");
+        self.sequencing = sequencing;
+    }
+
     /// Continues with another grid of prices and quantities (rule D15): a new session begins.
     pub fn change_instrument(&mut self, instrument: &Instrument) {
         self.feed = instrument.feed;

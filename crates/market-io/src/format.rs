@@ -13,6 +13,7 @@ use crate::source::{OpenOptions, Source};
 pub use events::{EventsWriter, read_events_header};
 
 pub(crate) mod binance;
+mod bybit;
 mod calendar;
 pub(crate) mod ccxt;
 mod chronicle;
@@ -98,6 +99,8 @@ pub enum Format {
     Dbn,
     /// Raw captures of cryptofeed with messages of Kraken, OKX, OKCoin, Bitget or FTX.
     Cryptofeed,
+    /// Bybit streams, with or without a local receive time per line; plain, gzip or zstd.
+    Bybit,
     /// The packet log of this project.
     Events,
 }
@@ -115,6 +118,7 @@ impl fmt::Display for Format {
             Self::Chronicle => "chronicle",
             Self::Dbn => "dbn",
             Self::Cryptofeed => "cryptofeed",
+            Self::Bybit => "bybit",
             Self::Events => "events",
         })
     }
@@ -133,7 +137,7 @@ impl FromStr for Format {
     }
 }
 
-const NAMES: &str = "one of auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, events";
+const NAMES: &str = "one of auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit, events";
 
 type LooksLike = fn(&[u8]) -> bool;
 type Open = fn(&OpenOptions) -> Result<Box<dyn Source>, Error>;
@@ -150,6 +154,7 @@ const FORMATS: &[(Format, LooksLike, Open)] = &[
     (Format::Chronicle, chronicle::looks_like, chronicle::open),
     (Format::Dbn, dbn::looks_like, dbn::open),
     (Format::Cryptofeed, cryptofeed::looks_like, cryptofeed::open),
+    (Format::Bybit, bybit::looks_like, bybit::open),
     (Format::Events, events::looks_like, events::open),
 ];
 
@@ -233,6 +238,7 @@ mod tests {
             (&samples, "chronicle", Format::Chronicle),
             (&samples, "dbn", Format::Dbn),
             (&samples, "cryptofeed", Format::Cryptofeed),
+            (&samples, "bybit", Format::Bybit),
             (&shared, "binance", Format::Binance),
             (&shared, "hftbacktest", Format::Hftbacktest),
             (&shared, "lobster", Format::Lobster),

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 
-pub use atomic::AtomicFile;
+pub use atomic::{AtomicFile, SealedFile};
 pub use batch::{DEFAULT_BATCH_ROWS, RowBatchBuilder};
 pub use error::SinkError;
 pub use memory::{MemoryBatches, MemorySink};

@@ -2,10 +2,15 @@
 
 mod binance;
 mod hftbacktest;
+mod npz;
 mod text;
 
 pub use binance::{BinanceWriter, write_binance};
-pub use hftbacktest::{HftbacktestWriter, NpzCompression, row_count, write_hftbacktest};
+pub use hftbacktest::{
+    ArrayError, ArrayOptions, ArrayStats, ArrayWriter, ExchangeOrder, LatencyRow, LocalClock,
+    write_book, write_hftbacktest, write_latencies,
+};
+pub use npz::NpzCompression;
 pub(crate) use text::{TextFile, push_integer};
 
 use thiserror::Error;
@@ -22,4 +27,7 @@ pub enum WriteError {
     /// The file cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// The packets do not hold what the file needs.
+    #[error(transparent)]
+    Array(#[from] ArrayError),
 }

@@ -3,6 +3,8 @@
 
 #[path = "support/book.rs"]
 mod book;
+#[path = "formats/bybit.rs"]
+mod bybit;
 #[path = "formats/ccxt.rs"]
 mod ccxt;
 #[path = "formats/chronicle.rs"]
@@ -83,6 +85,7 @@ fn compressed_files_give_the_same_packets() {
         ("chronicle", &["000000004.q"]),
         ("dbn", &["mbp-1.dbn"]),
         ("cryptofeed", &["kraken.jsonl"]),
+        ("bybit", &["sample.txt"]),
     ] {
         let paths = sample(slug, names);
         let (wanted, error) = read(&book::options(paths.clone()));
@@ -126,6 +129,7 @@ fn damaged_samples_are_survived() {
         (Format::Dbn, "dbn", &["mbp-10.dbn"]),
         (Format::Cryptofeed, "cryptofeed", &["kraken.jsonl"]),
         (Format::Cryptofeed, "cryptofeed", &["okcoin.txt"]),
+        (Format::Bybit, "bybit", &["sample.txt"]),
     ] {
         let paths = sample(slug, names);
         let contents: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();

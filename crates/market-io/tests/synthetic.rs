@@ -9,8 +9,7 @@ use market_io::synthetic::{
     SyntheticConfig, SyntheticKind, SyntheticMessage, SyntheticSource, SyntheticStream,
 };
 use market_io::write::{
-    BinanceWriter, HftbacktestWriter, NpzCompression, WriteError, row_count, write_binance,
-    write_hftbacktest,
+    BinanceWriter, NpzCompression, WriteError, write_binance, write_hftbacktest,
 };
 use market_io::{Format, OpenOptions, Source};
 use market_model::{BookOp, Level, Packet, PacketKind};
@@ -292,7 +291,12 @@ fn content(packet: &Packet) -> (bool, Vec<(bool, i64, i64)>, usize) {
         let is_bid = op == BookOp::SetBid;
         levels.iter().filter(move |_| is_set).map(move |l| (is_bid, l.price_ticks, l.qty_lots))
     });
-    (packet.kind == PacketKind::Snapshot, sets.collect(), packet.trades.len())
+    let mut sets: Vec<_> = sets.collect();
+    if packet.kind == PacketKind::Snapshot {
+        // An array has a snapshot side by side.
+        sets.sort_by_key(|(is_bid, ..)| !is_bid);
+    }
+    (packet.kind == PacketKind::Snapshot, sets, packet.trades.len())
 }
 
 #[test]
@@ -303,31 +307,28 @@ fn an_npz_gives_the_same_events() {
         let path = folder.path().join(format!("{compression:?}.npz"));
         let done = write_hftbacktest(&path, &config, compression, Existing::Refuse).unwrap();
         let want = packets(&mut SyntheticSource::new(&config).unwrap());
-        assert_eq!(done.rows, want.iter().map(row_count).sum::<u64>());
         let found = packets(&mut *open(&path, &config));
         assert_eq!(found.len(), want.len());
-        let (mut exch_ns, mut local_ns) = (0, 0);
+        let events: u64 = want.iter().map(Packet::event_count).sum();
+        assert!(done.rows > events + 2, "two clears, and rows that overtake each other");
         for (found, want) in found.iter().zip(&want) {
             let (_, found_sets, found_trades) = content(found);
             let (_, want_sets, want_trades) = content(want);
-            assert_eq!((found_sets, found_trades), (want_sets, want_trades));
+            assert!((found_sets, found_trades) == (want_sets, want_trades), "at {}", want.seq);
             assert_eq!(found.trades, want.trades);
-            assert!(found.ts_recv_ns > local_ns && found.ts_event_ns >= exch_ns);
-            (exch_ns, local_ns) = (found.ts_event_ns, found.ts_recv_ns);
+            let stamps = |packet: &Packet| (packet.ts_event_ns, packet.ts_recv_ns);
+            assert_eq!(stamps(found), stamps(want));
+            assert_eq!(found.seq, want.seq);
         }
     }
 }
 
 #[test]
-fn wrong_row_counts_and_destinations_are_refused() {
+fn wrong_destinations_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.npz");
     let config = config(1);
-    let instrument = config.instrument().unwrap();
     let stored = NpzCompression::Stored;
-    let writer =
-        HftbacktestWriter::create(&path, &instrument, 5, stored, Existing::Refuse).unwrap();
-    assert!(matches!(writer.finish(), Err(SinkError::ReadBack { expected: 5, found: 0, .. })));
     std::fs::write(&path, "old").unwrap();
     let error = write_hftbacktest(&path, &config, stored, Existing::Refuse).unwrap_err();
     assert!(matches!(error, WriteError::Sink(SinkError::Exists { .. })));

@@ -211,6 +211,7 @@ Format = Literal[
     "chronicle",
     "dbn",
     "cryptofeed",
+    "bybit",
     "events",
 ]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -100,18 +100,26 @@ pub(crate) fn bot<MD: MarketDepth + 'static>(asset: StockAsset<MD>) -> FeatureBo
     FeatureBot::new(backtest, features).unwrap()
 }
 
-/// The frames of a plain pass over files, as the extractor makes it.
-pub(crate) fn plain(files: &[PathBuf], initial_snapshot: Option<PathBuf>) -> Vec<Frame> {
-    let options = OpenOptions {
+/// How the arrays of a plain pass are opened.
+pub(crate) fn options(files: &[PathBuf], [tick, lot]: [&str; 2]) -> OpenOptions {
+    OpenOptions {
         inputs: files.to_vec(),
         format: Format::Hftbacktest,
         symbol: Some("BTCUSDT".into()),
-        tick_size: Some("0.1".into()),
-        lot_size: Some("0.001".into()),
-        initial_snapshot,
+        tick_size: Some(tick.into()),
+        lot_size: Some(lot.into()),
         ..OpenOptions::default()
-    };
-    let mut source = market_io::open(&options).unwrap();
+    }
+}
+
+/// The frames of a plain pass over files, as the extractor makes it.
+pub(crate) fn plain(files: &[PathBuf], initial_snapshot: Option<PathBuf>) -> Vec<Frame> {
+    frames_of(&OpenOptions { initial_snapshot, ..options(files, ["0.1", "0.001"]) })
+}
+
+/// The frames of a plain pass.
+pub(crate) fn frames_of(options: &OpenOptions) -> Vec<Frame> {
+    let mut source = market_io::open(options).unwrap();
     let mut engine = SymbolEngine::new(Arc::new(set()), source.instrument().clone());
     let mut packet = Packet::default();
     let mut frames = Vec::new();

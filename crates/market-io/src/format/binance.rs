@@ -11,7 +11,8 @@ pub(crate) mod sync;
 
 use market_model::{Aggressor, BookOp, Instrument, Packet, PacketKind, Trade, check_ns};
 
-use self::message::{Depth, Message, Snapshot, TradeText, read, split_local_ns};
+pub(super) use self::message::split_local_ns;
+use self::message::{Depth, Message, Snapshot, TradeText, read};
 use self::sync::{Chain, Ids, Sync, Verdict};
 use super::grid::Grid;
 use super::line_feed::{LineDecoder, LineFeed, Refusal};
@@ -25,7 +26,7 @@ const NS_PER_MS: i64 = 1_000_000;
 pub(super) fn looks_like(head: &[u8]) -> bool {
     let head = head.trim_ascii_start();
     let digits = head.iter().take_while(|c| c.is_ascii_digit()).count();
-    digits > 0 && head[digits..].starts_with(b" {")
+    digits > 0 && head[digits..].starts_with(b" {") && !super::bybit::looks_like(head)
 }
 
 pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {

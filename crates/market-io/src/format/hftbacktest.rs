@@ -14,7 +14,7 @@ use market_model::{FeedKind, Instrument, Packet, PacketKind, Sequencing};
 pub use self::rows::{RowDecoder, RowFault, Stop};
 
 use self::grid::sizes;
-use self::rows::MAX_INITIAL_LEVELS;
+use self::rows::{MAX_INITIAL_LEVELS, tells_of_ids};
 use super::npy::{self, Row, Rows};
 use crate::bytes::total_bytes;
 use crate::error::{Error, Fault, FieldFault, Location, Position};
@@ -95,8 +95,8 @@ pub fn open_arrays<A>(
 where
     A: AsRef<[Row]> + Send + 'static,
 {
-    instrument.feed = FeedKind::Delta;
-    instrument.sequencing = Sequencing::Arrival;
+    let mut rows = arrays.iter().flat_map(|array| array.as_ref());
+    settle(&mut instrument, rows.find_map(tells_of_ids));
     let reader = Arrays { arrays, current: 0, index: 0 };
     let mut source = RowSource::new(instrument, reader);
     if let Some(rows) = initial {
@@ -190,8 +190,7 @@ pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     };
     let (tick, lot) = sizes(options, &symbol)?;
     let mut instrument = Instrument::new(options.symbol_id, &symbol, &tick, &lot)?;
-    instrument.feed = FeedKind::Delta;
-    instrument.sequencing = Sequencing::Arrival;
+    settle(&mut instrument, ids_of_files(&options.inputs));
     let reader = Reader {
         inputs: options.inputs.clone(),
         opened: 0,
@@ -205,6 +204,27 @@ pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
         source.state = State::Initial(Box::new(source.read_initial(path)?));
     }
     Ok(Box::new(UntilEnd::new(source)))
+}
+
+/// Whether the rows of files carry update ids. A file that cannot be read fails where its turn comes.
+fn ids_of_files(inputs: &[PathBuf]) -> Option<bool> {
+    inputs.iter().find_map(|path| {
+        let mut rows = Rows::open(path).ok()?;
+        while rows.advance().ok()? {
+            let found = rows.chunk().iter().find_map(tells_of_ids);
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    })
+}
+
+/// How packets of rows follow each other: by ids, where the rows carry them.
+fn settle(instrument: &mut Instrument, has_ids: Option<bool>) {
+    instrument.feed = FeedKind::Delta;
+    instrument.sequencing =
+        if has_ids == Some(true) { Sequencing::Venue } else { Sequencing::Arrival };
 }
 
 impl<R: Stretches> RowSource<R> {

@@ -36,9 +36,9 @@ pub struct Row {
     pub qty: f64,
     /// Order id in order events, else 0.
     pub order_id: u64,
-    /// Not used.
+    /// Update id of book rows, where our converter made them; else 0.
     pub ival: i64,
-    /// Not used.
+    /// Update id that a packet follows, as a whole number; else 0.
     pub fval: f64,
 }
 
@@ -46,7 +46,8 @@ const ROW_BYTES: u64 = size_of::<Row>() as u64;
 const _: () = assert!(ROW_BYTES == 64, "rows are read as they are stored");
 const _: () = assert!(cfg!(target_endian = "little"), "rows are read as they are stored");
 
-const COLUMNS: [(&str, &str); 8] = [
+/// Names and types of the columns of a [`Row`].
+pub(crate) const COLUMNS: [(&str, &str); 8] = [
     ("ev", "<u8"),
     ("exch_ts", "<i8"),
     ("local_ts", "<i8"),

@@ -1,74 +1,305 @@
-//! hftbacktest event arrays: an npz with the member `data`, 64 bytes per row.
-//!
-//! The backtester tells messages apart by `local_ts` alone and wants both stamps sorted, so stamps
-//! that repeat or step back are moved forward: `local_ts` by at least 1 ns per packet, `exch_ts` to
-//! the latest so far. Every row is seen by both sides.
+//! hftbacktest event arrays: an npz with the member `data`, 64 bytes per row
+//! (`specs/inputs/hftbacktest.md`, section "Made from recordings").
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+mod event_order;
+mod rows;
+mod spool;
+
+use std::path::Path;
 
 use bytemuck::{Pod, Zeroable};
-use market_model::{Aggressor, BookOp, Instrument, POW10, Packet, PacketKind};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+use market_model::{BookOp, Instrument, Level, Packet};
+use thiserror::Error;
 
+use self::event_order::EventOrder;
+pub use self::event_order::ExchangeOrder;
+use self::rows::{EXCH, LOCAL, RowMaker, book_row};
+use self::spool::Spool;
 use super::WriteError;
+use super::npz::{NpzCompression, NpzFile};
+use crate::format::npy::{COLUMNS, Row};
 use crate::sink::{AtomicFile, Existing, Finished, SinkError};
 use crate::source::Source;
 use crate::synthetic::{SyntheticConfig, SyntheticSource};
 
-const BOTH: u64 = 1 << 31 | 1 << 30;
-const BUY: u64 = 1 << 29;
-const SELL: u64 = 1 << 28;
-const DEPTH: u64 = 1;
-const TRADE: u64 = 2;
-const CLEAR: u64 = 3;
-const SNAPSHOT: u64 = 4;
-
-const HEADER_BYTES: usize = 256;
 const FLUSH_ROWS: usize = 4_096;
 
-/// How the member of an npz is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum NpzCompression {
-    /// As it is: the file can be mapped.
-    #[default]
-    Stored,
-    /// Deflate, like `numpy.savez_compressed`.
-    Deflate,
+/// Local time between two rows of a latency file, ns.
+const LATENCY_STEP_NS: i64 = 1_000_000_000;
+
+const LATENCY_COLUMNS: [(&str, &str); 4] =
+    [("req_ts", "<i8"), ("exch_ts", "<i8"), ("resp_ts", "<i8"), ("_padding", "<i8")];
+
+/// Why a recording cannot become an array.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ArrayError {
+    /// A packet without a stamp that hftbacktest needs.
+    #[error(
+        "packet {packet} has no {missing}: hftbacktest needs event time and local time; a feed \
+         latency (--feed-latency NS) makes one of the other"
+    )]
+    NoTime {
+        /// Number of the packet among those that make rows, from 0.
+        packet: u64,
+        /// `event time`, `local time`, or `time` when both are missing.
+        missing: &'static str,
+    },
+    /// Rows that were received before they were sent: a backtest over them would know the future.
+    #[error(
+        "{rows} rows were received before they were sent, by up to {ahead_ns} ns: the clocks differ; \
+         --local-offset {offset_ns} moves every local time just enough"
+    )]
+    NegativeLatency {
+        /// Number of such rows.
+        rows: u64,
+        /// The largest lead of the event time, ns.
+        ahead_ns: i64,
+        /// The least offset after which there is none, ns.
+        offset_ns: i64,
+    },
 }
 
-/// One event, in the layout of hftbacktest.
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+/// What is done about local clocks that differ from that of the exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LocalClock {
+    /// This many ns are added to every local time; rows that then were received before they were sent are an error.
+    Shifted(i64),
+    /// The least that leaves no such row is added, as the official converter does. It depends on the
+    /// whole file: one outlier moves every row.
+    Aligned,
+}
+
+impl Default for LocalClock {
+    fn default() -> Self {
+        Self::Shifted(0)
+    }
+}
+
+/// How a recording becomes an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ArrayOptions {
+    /// What is added to local times.
+    pub local_clock: LocalClock,
+    /// Time between event and arrival, ns, for packets that lack one of the two; none refuses them.
+    pub feed_latency_ns: Option<i64>,
+    /// Order of rows with one event time at the exchange.
+    pub exchange_order: ExchangeOrder,
+    /// How the member is stored.
+    pub compression: NpzCompression,
+    /// What to do when the destination exists.
+    pub existing: Existing,
+}
+
+/// What became of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ArrayStats {
+    /// Rows of the array.
+    pub rows: u64,
+    /// Rows that the local side sees; the others stand there for the exchange only.
+    pub local_rows: u64,
+    /// Packets that made rows.
+    pub packets: u64,
+    /// Added to every local time, ns.
+    pub local_offset_ns: i64,
+    /// Smallest latency before that, ns; 0 without rows.
+    pub min_latency_ns: i64,
+    /// Packets whose local time repeated or stepped back and was moved forward.
+    pub moved_packets: u64,
+    /// By how much at most, ns.
+    pub max_moved_ns: i64,
+    /// Whole books older than the one before, which were left out.
+    pub late_books: u64,
+}
+
+/// One row of an order-latency file of hftbacktest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Pod, Zeroable)]
 #[repr(C)]
-struct Row {
-    ev: u64,
-    exch_ts: i64,
-    local_ts: i64,
-    px: f64,
-    qty: f64,
-    order_id: u64,
-    ival: i64,
-    fval: f64,
+pub struct LatencyRow {
+    /// Local time at which an order is sent, UTC ns.
+    pub req_ts_ns: i64,
+    /// Time at which the exchange has it, UTC ns.
+    pub exch_ts_ns: i64,
+    /// Local time at which the answer is there, UTC ns.
+    pub resp_ts_ns: i64,
+    /// Always 0.
+    pub reserved: i64,
 }
-
-const _: () = assert!(size_of::<Row>() == 64);
 
 /// Writes packets as rows of an npz.
-pub struct HftbacktestWriter {
-    zip: ZipWriter<AtomicFile>,
-    path: PathBuf,
-    instrument: Instrument,
-    expected: u64,
-    written: u64,
-    rows: Vec<Row>,
-    exch_ts: i64,
-    local_ts: i64,
+///
+/// Rows are kept in a file beside the destination until the last packet is known: which of them stand
+/// twice, and how many there are, follows from all of them. Memory holds those that overtake each other.
+pub struct ArrayWriter {
+    maker: RowMaker,
+    spool: Spool,
+    options: ArrayOptions,
+    latencies: Option<Vec<LatencyRow>>,
+}
+
+impl ArrayWriter {
+    /// Starts an array.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError`] when the destination cannot be written.
+    pub fn create(
+        path: &Path,
+        instrument: &Instrument,
+        options: &ArrayOptions,
+    ) -> Result<Self, SinkError> {
+        // A wrong destination should not wait for the last packet.
+        drop(AtomicFile::create(path, options.existing)?);
+        let trades_first = options.exchange_order == ExchangeOrder::TradesFirst;
+        Ok(Self {
+            maker: RowMaker::new(instrument, options.feed_latency_ns, trades_first),
+            spool: Spool::create(path)?,
+            options: *options,
+            latencies: None,
+        })
+    }
+
+    /// Also collects the rows of an order-latency file, one per second of local time: an order takes as
+    /// long as the market data did, there and back.
+    pub fn collect_latencies(&mut self) {
+        self.latencies = Some(Vec::new());
+    }
+
+    /// Appends the rows of a packet; packets without level changes and trades make none.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Array`] for a packet without a needed stamp, [`WriteError::Sink`].
+    pub fn write(&mut self, packet: &Packet) -> Result<(), WriteError> {
+        Ok(self.spool.put(self.maker.rows_of(packet)?)?)
+    }
+
+    /// Completes the file; the collected latencies.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Array`] for rows that were received before they were sent, [`WriteError::Sink`].
+    pub fn finish(self) -> Result<(Finished, ArrayStats, Vec<LatencyRow>), WriteError> {
+        let Self { maker, spool, options, latencies } = self;
+        let path = spool.path().to_owned();
+        let spooled = spool.seal()?;
+        let offset_ns = match options.local_clock {
+            LocalClock::Shifted(offset_ns) => offset_ns,
+            LocalClock::Aligned => spooled.min_latency_ns().saturating_neg().max(0),
+        };
+        if let Some((rows, ahead_ns)) = spooled.ahead(offset_ns)? {
+            let offset_ns = offset_ns.saturating_add(ahead_ns);
+            return Err(ArrayError::NegativeLatency { rows, ahead_ns, offset_ns }.into());
+        }
+        let order = || {
+            let rows = spooled.rows(offset_ns)?;
+            let horizon_ns = spooled.horizon_ns();
+            Ok::<_, SinkError>(EventOrder::new(rows, horizon_ns, options.exchange_order))
+        };
+        let (mut counted, mut rows) = (order()?, 0);
+        while counted.next_row()?.is_some() {
+            rows += 1;
+        }
+        let mut file =
+            NpzFile::create(&path, &COLUMNS, rows, options.compression, options.existing)?;
+        let (mut ordered, mut block) = (order()?, Vec::with_capacity(FLUSH_ROWS));
+        let mut latencies = latencies.map(Latencies::new);
+        while let Some(row) = ordered.next_row()? {
+            if let Some(latencies) = &mut latencies {
+                latencies.see(&row);
+            }
+            block.push(row);
+            if block.len() == FLUSH_ROWS {
+                file.put(&block)?;
+                block.clear();
+            }
+        }
+        file.put(&block)?;
+        let (moved_packets, max_moved_ns) = maker.stats.moved;
+        let stats = ArrayStats {
+            rows,
+            local_rows: spooled.len(),
+            packets: maker.stats.packets,
+            local_offset_ns: offset_ns,
+            min_latency_ns: if rows == 0 { 0 } else { spooled.min_latency_ns() },
+            moved_packets,
+            max_moved_ns,
+            late_books: maker.stats.late_books,
+        };
+        Ok((file.finish()?, stats, latencies.map_or_else(Vec::new, |latencies| latencies.rows)))
+    }
+}
+
+/// The last row of every second of local time that both sides see at once.
+struct Latencies {
+    rows: Vec<LatencyRow>,
+}
+
+impl Latencies {
+    const fn new(rows: Vec<LatencyRow>) -> Self {
+        Self { rows }
+    }
+
+    fn see(&mut self, row: &Row) {
+        if row.ev & (EXCH | LOCAL) != EXCH | LOCAL {
+            return;
+        }
+        let local_ts_ns = row.local_ts_ns;
+        let latency_ns = local_ts_ns - row.exch_ts_ns;
+        let latency = LatencyRow {
+            req_ts_ns: local_ts_ns,
+            exch_ts_ns: local_ts_ns + latency_ns,
+            resp_ts_ns: local_ts_ns + 2 * latency_ns,
+            reserved: 0,
+        };
+        let step = |ns: i64| ns.div_euclid(LATENCY_STEP_NS);
+        match self.rows.last_mut() {
+            Some(last) if step(last.req_ts_ns) == step(local_ts_ns) => *last = latency,
+            _ => self.rows.push(latency),
+        }
+    }
+}
+
+/// Writes the rows of an order-latency file.
+///
+/// # Errors
+///
+/// [`SinkError`].
+pub fn write_latencies(
+    path: &Path,
+    rows: &[LatencyRow],
+    compression: NpzCompression,
+    existing: Existing,
+) -> Result<Finished, SinkError> {
+    let mut file =
+        NpzFile::create(path, &LATENCY_COLUMNS, rows.len() as u64, compression, existing)?;
+    file.put(rows)?;
+    file.finish()
+}
+
+/// Writes a book as `initial_snapshot` of hftbacktest takes it: bids, then asks, each from the best.
+///
+/// # Errors
+///
+/// [`SinkError`].
+pub fn write_book(
+    path: &Path,
+    instrument: &Instrument,
+    [bids, asks]: [&[Level]; 2],
+    compression: NpzCompression,
+    existing: Existing,
+) -> Result<Finished, SinkError> {
+    let sides = [(BookOp::SetBid, bids), (BookOp::SetAsk, asks)];
+    let rows: Vec<Row> = sides
+        .into_iter()
+        .flat_map(|(op, levels)| levels.iter().map(move |level| book_row(instrument, op, *level)))
+        .collect();
+    let mut file = NpzFile::create(path, &COLUMNS, rows.len() as u64, compression, existing)?;
+    file.put(&rows)?;
+    file.finish()
 }
 
 /// Writes a whole synthetic market, as the packets of [`SyntheticSource`].
-///
-/// The market is run twice, since the number of rows stands before the rows.
 ///
 /// # Errors
 ///
@@ -79,212 +310,12 @@ pub fn write_hftbacktest(
     compression: NpzCompression,
     existing: Existing,
 ) -> Result<Finished, WriteError> {
+    let mut source = SyntheticSource::new(config)?;
+    let options = ArrayOptions { compression, existing, ..ArrayOptions::default() };
+    let mut writer = ArrayWriter::create(path, source.instrument(), &options)?;
     let mut packet = Packet::default();
-    let mut source = SyntheticSource::new(config)?;
-    let mut rows = 0;
-    // A wrong destination should not wait for the first run.
-    let probe = AtomicFile::create(path, existing)?;
-    while source.next_packet(&mut packet)? {
-        rows += row_count(&packet);
-    }
-    drop(probe);
-    let instrument = config.instrument()?;
-    let mut writer = HftbacktestWriter::create(path, &instrument, rows, compression, existing)?;
-    let mut source = SyntheticSource::new(config)?;
     while source.next_packet(&mut packet)? {
         writer.write(&packet)?;
     }
-    Ok(writer.finish()?)
-}
-
-/// Rows that [`HftbacktestWriter::write`] makes of a packet; 0 for packets without content.
-#[must_use]
-pub fn row_count(packet: &Packet) -> u64 {
-    let clears = packet.runs().filter(|(op, levels)| is_clear(*op) && levels.is_empty()).count();
-    let snapshot = if packet.kind == PacketKind::Snapshot {
-        [BookOp::SetBid, BookOp::SetAsk].into_iter().filter(|&op| has(packet, op)).count()
-    } else {
-        0
-    };
-    packet.event_count() + (clears + snapshot) as u64
-}
-
-const fn is_clear(op: BookOp) -> bool {
-    matches!(op, BookOp::ClearBid | BookOp::ClearAsk)
-}
-
-fn has(packet: &Packet, wanted: BookOp) -> bool {
-    packet.runs().any(|(op, levels)| op == wanted && !levels.is_empty())
-}
-
-impl HftbacktestWriter {
-    /// Starts an npz of exactly `rows` rows (the sum of [`row_count`]).
-    ///
-    /// # Errors
-    ///
-    /// [`SinkError`].
-    pub fn create(
-        path: &Path,
-        instrument: &Instrument,
-        rows: u64,
-        compression: NpzCompression,
-        existing: Existing,
-    ) -> Result<Self, SinkError> {
-        let file = AtomicFile::create(path, existing)?;
-        let method = match compression {
-            NpzCompression::Stored => CompressionMethod::Stored,
-            NpzCompression::Deflate => CompressionMethod::Deflated,
-        };
-        let options = SimpleFileOptions::default()
-            .compression_method(method)
-            .large_file(rows > (1 << 25))
-            .last_modified_time(DateTime::default());
-        let mut writer = Self {
-            zip: ZipWriter::new(file),
-            path: path.into(),
-            instrument: instrument.clone(),
-            expected: rows,
-            written: 0,
-            rows: Vec::with_capacity(FLUSH_ROWS),
-            exch_ts: i64::MIN,
-            local_ts: i64::MIN,
-        };
-        let started = writer.zip.start_file("data.npy", options).map_err(io::Error::other);
-        started.and_then(|()| writer.zip.write_all(&header(rows))).map_err(|e| writer.failed(e))?;
-        Ok(writer)
-    }
-
-    /// Appends the rows of a packet; packets without level changes and trades make none.
-    ///
-    /// # Errors
-    ///
-    /// [`SinkError::Io`].
-    pub fn write(&mut self, packet: &Packet) -> Result<(), SinkError> {
-        if row_count(packet) == 0 {
-            return Ok(());
-        }
-        self.exch_ts = self.exch_ts.max(packet.ts_event_ns);
-        self.local_ts = packet.ts_recv_ns.max(self.local_ts.saturating_add(1));
-        let is_snapshot = packet.kind == PacketKind::Snapshot;
-        if is_snapshot {
-            self.snapshot_clears(packet);
-        }
-        for (op, levels) in packet.runs() {
-            let kind = match (is_clear(op), is_snapshot) {
-                (true, _) => CLEAR,
-                (false, true) => SNAPSHOT,
-                (false, false) => DEPTH,
-            };
-            let side = side_of(op);
-            for level in levels {
-                self.push(kind | side, level.price_ticks, level.qty_lots);
-            }
-            if is_clear(op) && levels.is_empty() {
-                // The whole side: the bound is beyond any price.
-                let bound = if side == BUY { 0 } else { i64::MAX };
-                self.push(kind | side, bound, 0);
-            }
-        }
-        for trade in &packet.trades {
-            let side = match trade.aggressor {
-                Aggressor::Buy => BUY,
-                Aggressor::Sell => SELL,
-                Aggressor::Unknown => 0,
-            };
-            self.push(TRADE | side, trade.price_ticks, trade.qty_lots);
-        }
-        if self.rows.len() >= FLUSH_ROWS { self.flush() } else { Ok(()) }
-    }
-
-    /// Completes the file.
-    ///
-    /// # Errors
-    ///
-    /// [`SinkError::ReadBack`] when the number of rows is not the announced one, [`SinkError::Io`].
-    pub fn finish(mut self) -> Result<Finished, SinkError> {
-        self.flush()?;
-        let (path, rows) = (self.path, self.written);
-        if rows != self.expected {
-            return Err(SinkError::ReadBack { path, expected: self.expected, found: rows });
-        }
-        let failed = |operation, source| SinkError::Io { path: path.clone(), operation, source };
-        let file = self.zip.finish().map_err(|e| failed("writing", io::Error::other(e)))?;
-        let sealed = file.seal()?;
-        let check = || -> io::Result<u64> {
-            let mut archive = ZipArchive::new(io::BufReader::new(sealed.open()?))?;
-            Ok(archive.by_name("data.npy")?.size())
-        };
-        let size = check().map_err(|e| failed("reading back", e))?;
-        let found = size.saturating_sub(HEADER_BYTES as u64) / 64;
-        if found != rows {
-            return Err(SinkError::ReadBack { path, expected: rows, found });
-        }
-        sealed.publish(rows)
-    }
-
-    /// A snapshot replaces each side up to its worst level, as the official converter writes it.
-    fn snapshot_clears(&mut self, packet: &Packet) {
-        for op in [BookOp::SetBid, BookOp::SetAsk] {
-            let prices = packet
-                .runs()
-                .filter(|(found, _)| *found == op)
-                .flat_map(|(_, levels)| levels)
-                .map(|level| level.price_ticks);
-            let worst = if op == BookOp::SetBid { prices.min() } else { prices.max() };
-            if let Some(worst) = worst {
-                self.push(CLEAR | side_of(op), worst, 0);
-            }
-        }
-    }
-
-    fn push(&mut self, event: u64, ticks: i64, lots: i64) {
-        let instrument = &self.instrument;
-        let exact = |units: i64, size: i64, scale: u8| {
-            // Both are exact below 2^53, so the quotient is the double next to the decimal.
-            units.saturating_mul(size) as f64 / POW10[usize::from(scale)] as f64
-        };
-        self.rows.push(Row {
-            ev: event | BOTH,
-            exch_ts: self.exch_ts,
-            local_ts: self.local_ts,
-            px: exact(ticks, instrument.tick_scaled, instrument.price_scale),
-            qty: exact(lots, instrument.lot_scaled, instrument.qty_scale),
-            order_id: 0,
-            ival: 0,
-            fval: 0.0,
-        });
-    }
-
-    fn flush(&mut self) -> Result<(), SinkError> {
-        self.written += self.rows.len() as u64;
-        let result = self.zip.write_all(bytemuck::cast_slice(&self.rows));
-        self.rows.clear();
-        result.map_err(|e| self.failed(e))
-    }
-
-    fn failed(&self, source: io::Error) -> SinkError {
-        SinkError::Io { path: self.path.clone(), operation: "writing", source }
-    }
-}
-
-const fn side_of(op: BookOp) -> u64 {
-    match op {
-        BookOp::SetBid | BookOp::ClearBid => BUY,
-        BookOp::SetAsk | BookOp::ClearAsk => SELL,
-    }
-}
-
-/// npy 1.0 header; a multiple of 64 bytes, so that the rows are aligned in a mapped file.
-fn header(rows: u64) -> [u8; HEADER_BYTES] {
-    let text = format!(
-        "{{'descr': [('ev', '<u8'), ('exch_ts', '<i8'), ('local_ts', '<i8'), ('px', '<f8'), \
-         ('qty', '<f8'), ('order_id', '<u8'), ('ival', '<i8'), ('fval', '<f8')], \
-         'fortran_order': False, 'shape': ({rows},), }}"
-    );
-    let mut header = [b' '; HEADER_BYTES];
-    header[..8].copy_from_slice(b"\x93NUMPY\x01\x00");
-    header[8..10].copy_from_slice(&(HEADER_BYTES as u16 - 10).to_le_bytes());
-    header[10..10 + text.len()].copy_from_slice(text.as_bytes());
-    header[HEADER_BYTES - 1] = b'\n';
-    header
+    Ok(writer.finish()?.0)
 }

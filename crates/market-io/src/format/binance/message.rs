@@ -73,7 +73,7 @@ pub(super) struct Snapshot<'a> {
 }
 
 /// Splits a line into its local time and its JSON text.
-pub(super) fn split_local_ns(line: &[u8]) -> Result<(i64, &[u8]), FieldFault> {
+pub(in crate::format) fn split_local_ns(line: &[u8]) -> Result<(i64, &[u8]), FieldFault> {
     let wrong = || FieldFault::new("local time", "nanoseconds, a space and a JSON object", line);
     let space = memchr(b' ', &line[..line.len().min(24)]).ok_or_else(wrong)?;
     let (digits, json) = (&line[..space], &line[space + 1..]);

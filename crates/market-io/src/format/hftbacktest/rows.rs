@@ -238,6 +238,14 @@ impl Group {
     }
 }
 
+/// The packet has the last id of its rows, and follows what the first of them follows.
+fn take_ids(row: &Row, packet: &mut Packet) {
+    if packet.seq == 0 {
+        packet.prev_seq = id(row.fval).unwrap_or(0);
+    }
+    packet.seq = packet.seq.max(u64::try_from(row.ival).unwrap_or(0));
+}
+
 /// Rows in, packets out: the one reading of `specs/inputs/hftbacktest.md`, for rows of files and for
 /// rows that another program holds.
 ///
@@ -262,7 +270,21 @@ pub struct RowDecoder {
     group: Group,
     /// Local time of the packet before, below which no row may lie.
     floor_ns: i64,
+    /// Whether book rows carry update ids; the first one decides.
+    has_ids: Option<bool>,
     pub(super) stats: SourceStats,
+}
+
+/// Whether a row decides if the rows carry update ids, and how.
+pub(super) fn tells_of_ids(row: &Row) -> Option<bool> {
+    let is_book = matches!(row.ev & KIND_MASK, KIND_DEPTH | KIND_CLEAR | KIND_SNAPSHOT);
+    (row.ev & LOCAL != 0 && is_book).then(|| row.ival > 0 && id(row.fval).is_some())
+}
+
+/// An update id that was kept as a float.
+fn id(value: f64) -> Option<u64> {
+    let is_whole = (0.0..=MAX_SCALED as f64).contains(&value) && value.fract() == 0.0;
+    is_whole.then_some(value as u64)
 }
 
 impl RowDecoder {
@@ -278,8 +300,16 @@ impl RowDecoder {
             orders: Orders::default(),
             group: Group::new(),
             floor_ns: i64::MIN,
+            has_ids: None,
             stats: SourceStats::default(),
         }
+    }
+
+    /// Whether book rows carry the update ids of the venue, so that gaps can be told
+    /// ([`market_model::Sequencing::Venue`]); `None` before the first book row.
+    #[must_use]
+    pub fn has_ids(&self) -> Option<bool> {
+        self.has_ids
     }
 
     /// What was read, refused and left out so far.
@@ -407,6 +437,12 @@ impl RowDecoder {
             }
             group.exch_ts_ns = row.exch_ts_ns;
             packet.ts_event_ns = packet.ts_event_ns.max(row.exch_ts_ns);
+        }
+        if self.has_ids.is_none() {
+            self.has_ids = tells_of_ids(row);
+        }
+        if row.ival != 0 && self.has_ids == Some(true) {
+            take_ids(row, packet);
         }
         let kind = row.ev & KIND_MASK;
         match kind {
