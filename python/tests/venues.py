@@ -111,9 +111,9 @@ MARKETS: dict[str, Any] = {
             "altname": "XBTUSD", "wsname": "XBT/USD", "aclass_base": "currency", "base": "XXBT",
             "aclass_quote": "currency", "quote": "ZUSD", "lot": "unit", "cost_decimals": 5,
             "pair_decimals": 1, "lot_decimals": 8, "lot_multiplier": 1, "leverage_buy": [2, 3],
-            "leverage_sell": [2, 3], "fees": [[0, 0.4]], "fees_maker": [[0, 0.25]], "fee_volume_currency": "ZUSD", "margin_call": 80,
-            "margin_stop": 40, "ordermin": "0.00005", "costmin": "0.5",
-            "tick_size": "0.1", "status": "online",
+            "leverage_sell": [2, 3], "fees": [[0, 0.4]], "fees_maker": [[0, 0.25]],
+            "fee_volume_currency": "ZUSD", "margin_call": 80, "margin_stop": 40, "ordermin": "0.00005",
+            "costmin": "0.5", "tick_size": "0.1", "status": "online",
         }},
     },
     "/v5/market/instruments-info": {
