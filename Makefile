@@ -11,14 +11,17 @@ SOURCES = $(shell find crates parity/src specs/sets -name '*.rs' -o -name '*.tom
 # cargo-nextest when it is there; documentation tests run in `doc` either way.
 RUST_TESTS := $(if $(shell cargo nextest --version 2>/dev/null),nextest run --no-fail-fast,test --no-fail-fast --lib --bins --tests)
 
-.PHONY: help demo test check quick bench parity plots hftbacktest clean fmt gen tidy lint rust doc python types deny golden instructions
+.PHONY: help demo demo-models test check quick bench parity plots hftbacktest clean fmt gen tidy lint rust doc python types deny golden instructions
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 demo: $(VENV)/.release ## a synthetic day end to end: features, parity, report
 	tools/demo.sh $(BIN)/python
+
+demo-models: $(VENV)/.release $(HFT_VENV)/.packages ## a model trained, exported, scored and backtested twice on a synthetic day
+	PYTHONPATH=python/src $(CURDIR)/$(HFT_VENV)/bin/python tools/demo_models.py demo-out/models
 
 test: fmt gen tidy lint rust doc python types ## everything that CI runs first
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Calibration;
+
 /// Version of the file format.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -27,16 +29,6 @@ impl Link {
             Self::Softmax => "softmax",
         }
     }
-}
-
-/// `slope * z + offset`, applied to every sum before the link; 1 and 0 change nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calibration {
-    /// Factor of the sum.
-    pub slope: f64,
-    /// Added after it.
-    pub offset: f64,
 }
 
 /// What the model was trained on.
@@ -93,7 +85,8 @@ impl ModelFile {
         lines.extend(self.classes.iter().map(|label| format!("class {label}")));
         let calibration = [self.calibration.slope, self.calibration.offset];
         let numbers = self.intercepts.iter().chain(self.weights.iter().flatten());
-        lines.extend(numbers.chain(&calibration).map(|x| format!("{:016x}", x.to_bits())));
+        let numbers = numbers.chain(&calibration).chain(self.calibration.knots.iter().flatten());
+        lines.extend(numbers.map(|x| format!("{:016x}", x.to_bits())));
         format!("{:016x}", fnv1a(lines.join("\n").as_bytes()))
     }
 }

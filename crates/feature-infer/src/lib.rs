@@ -17,14 +17,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod calibration;
 mod error;
 mod file;
 mod linear;
 mod plain;
 mod scorer;
 
+pub use calibration::Calibration;
 pub use error::Error;
-pub use file::{Calibration, FORMAT_VERSION, Link, TestVector, Training};
+pub use file::{FORMAT_VERSION, Link, TestVector, Training};
 pub use linear::LinearModel;
 pub use plain::PlainWeights;
 pub use scorer::Scorer;

@@ -5,8 +5,9 @@ use std::path::Path;
 use feature_kernel::FeatureSet;
 use feature_kernel::numeric::det_exp;
 
+use crate::calibration::Calibration;
 use crate::error::Error;
-use crate::file::{Calibration, FORMAT_VERSION, Link, ModelFile, TestVector, Training};
+use crate::file::{FORMAT_VERSION, Link, ModelFile, TestVector, Training};
 use crate::plain::PlainWeights;
 
 const KIND: &str = "linear";
@@ -79,7 +80,7 @@ impl LinearModel {
             classes: vec!["rest".into(), "up".into()],
             intercepts: vec![plain.bias],
             weights: vec![plain.weights.clone()],
-            calibration: Calibration { slope: 1.0, offset: 0.0 },
+            calibration: Calibration::default(),
             training: Training { from_ns: 0, to_ns: 0, rows: 0 },
             test_vectors: Vec::new(),
             checksum: String::new(),
@@ -99,9 +100,12 @@ impl LinearModel {
     ///
     /// [`Error::NotPlain`] for several rows or a calibration that is not the identity.
     pub fn to_plain(&self) -> Result<PlainWeights, Error> {
-        let (slope, offset) = (self.file.calibration.slope, self.file.calibration.offset);
-        if slope.to_bits() != 1_f64.to_bits() || offset.to_bits() != 0 {
-            return Err(Error::NotPlain(format!("slope {slope:?} and offset {offset:?}")));
+        let Calibration { slope, offset, knots } = &self.file.calibration;
+        if !self.file.calibration.is_identity() {
+            let knots = knots.len();
+            return Err(Error::NotPlain(format!(
+                "slope {slope:?}, offset {offset:?}, {knots} knots"
+            )));
         }
         match self.file.intercepts[..] {
             [bias] => Ok(PlainWeights { bias, weights: self.weights.clone() }),
@@ -120,7 +124,7 @@ impl LinearModel {
     pub fn score(&self, inputs: &[f64], scores: &mut [f64]) -> bool {
         assert_eq!(inputs.len(), self.file.features.len(), "one input per feature");
         assert_eq!(scores.len(), self.outputs.len(), "one score per output");
-        let Calibration { slope, offset } = self.file.calibration;
+        let Calibration { slope, offset, .. } = self.file.calibration;
         let rows = self.weights.chunks_exact(inputs.len()).zip(&self.file.intercepts);
         for (score, (weights, intercept)) in scores.iter_mut().zip(rows) {
             let mut sum = *intercept;
@@ -134,8 +138,8 @@ impl LinearModel {
             return false;
         }
         match self.file.link {
-            Link::Identity => {}
-            Link::Logistic => scores[0] = logistic(scores[0]),
+            Link::Identity => scores[0] = self.file.calibration.curve(scores[0]),
+            Link::Logistic => scores[0] = self.file.calibration.curve(logistic(scores[0])),
             Link::Softmax => softmax(scores),
         }
         true
@@ -242,6 +246,7 @@ impl LinearModel {
         for (row, weights) in file.weights.iter().enumerate() {
             check_length(&format!("weights[{row}]"), file.features.len(), weights.len())?;
         }
+        check_knots(file.link, &file.calibration)?;
         let computed = file.computed_checksum();
         if file.checksum != computed {
             return Err(Error::Checksum { stated: file.checksum, computed });
@@ -269,6 +274,19 @@ fn outputs(link: Link, classes: &[String]) -> Result<Vec<String>, Error> {
         (Link::Identity, _) => Err(field("classes", "none for `identity`", classes.len())),
         (Link::Logistic, _) => Err(field("classes", "2 for `logistic`", classes.len())),
         (Link::Softmax, _) => Err(field("classes", "2 or more for `softmax`", classes.len())),
+    }
+}
+
+fn check_knots(link: Link, calibration: &Calibration) -> Result<(), Error> {
+    if link == Link::Softmax && !calibration.knots.is_empty() {
+        return Err(field("calibration.knots", "none for `softmax`", calibration.knots.len()));
+    }
+    match calibration.wrong_knot(link == Link::Logistic) {
+        Some((index, expected)) => {
+            let [x, y] = calibration.knots[index];
+            Err(field(&format!("calibration.knots[{index}]"), expected, format!("[{x:?}, {y:?}]")))
+        }
+        None => Ok(()),
     }
 }
 

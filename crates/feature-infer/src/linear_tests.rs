@@ -26,7 +26,7 @@ fn file(link: &str, classes: &[&str], intercepts: &[f64], weights: &[[f64; 2]]) 
         "featureplane_model": 1, "kind": "linear", "link": link, "feature_set_id": "two",
         "schema_hash": format!("{:016x}", two().schema_hash()), "features": ["mid", "spread"],
         "classes": classes, "intercepts": intercepts, "weights": weights,
-        "calibration": {"slope": 1.0, "offset": 0.0},
+        "calibration": {"slope": 1.0, "offset": 0.0, "knots": []},
         "training": {"from_ns": 1, "to_ns": 2, "rows": 3},
         "test_vectors": [], "checksum": "",
     });
@@ -89,11 +89,40 @@ fn a_logistic_score_does_not_overflow() {
 #[test]
 fn calibration_comes_before_the_link() {
     let mut raw = file("identity", &[], &[1.0], &[[2.0, 3.0]]);
-    raw["calibration"] = json!({"slope": 0.5, "offset": -4.0});
+    raw["calibration"] = json!({"slope": 0.5, "offset": -4.0, "knots": []});
     raw["test_vectors"] = json!([{"inputs": [1.0, 1.0], "scores": [-1.0]}]);
     sign(&mut raw);
     assert!(parse(&raw).is_ok());
     assert!(matches!(parse(&raw).unwrap().to_plain(), Err(Error::NotPlain(_))));
+}
+
+#[test]
+fn a_curve_comes_after_the_link_and_counts_in_the_checksum() {
+    let mut raw = file("logistic", &["rest", "up"], &[0.0], &[[1.0, 0.0]]);
+    let plain = raw["checksum"].clone();
+    raw["calibration"]["knots"] = json!([[0.25, 0.0], [0.75, 1.0]]);
+    raw["test_vectors"] = json!([{"inputs": [0.0, 3.0], "scores": [0.5]}]);
+    sign(&mut raw);
+    assert_ne!(raw["checksum"], plain);
+    let model = parse(&raw).unwrap();
+    let mut score = [0.0];
+    for (z, want) in [(-9.0, 0.0), (0.0, 0.5), (9.0, 1.0)] {
+        assert!(model.score(&[z, 0.0], &mut score));
+        assert_eq!(score[0].to_bits(), f64::to_bits(want), "{z}");
+    }
+    assert!(matches!(model.to_plain(), Err(Error::NotPlain(_))));
+    let refused = |knots: Value| {
+        let mut bad = raw.clone();
+        bad["calibration"]["knots"] = knots;
+        sign(&mut bad);
+        parse(&bad).unwrap_err().to_string()
+    };
+    assert!(refused(json!([[0.5, 0.0], [0.5, 1.0]])).contains("calibration.knots[1]"));
+    assert!(refused(json!([[0.0, 0.0], [1.0, 1.5]])).contains("a probability, found [1.0, 1.5]"));
+    let mut soft = three_classes();
+    soft["calibration"]["knots"] = json!([[0.0, 0.0], [1.0, 1.0]]);
+    sign(&mut soft);
+    assert!(parse(&soft).unwrap_err().to_string().contains("none for `softmax`"));
 }
 
 #[test]

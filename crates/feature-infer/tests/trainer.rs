@@ -16,6 +16,7 @@ fn scores_of_the_python_reference_are_ours_bit_for_bit() {
     for (name, outputs) in [
         ("identity.json", &["score"][..]),
         ("logistic.json", &["p_up"]),
+        ("isotonic.json", &["p_up"]),
         ("softmax.json", &["p_down", "p_flat", "p_up"]),
     ] {
         let model = LinearModel::parse(&text(name)).unwrap();

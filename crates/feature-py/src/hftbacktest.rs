@@ -8,10 +8,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use feature_hftbacktest::CoReplay;
-use feature_runtime::{Feature, FeatureValue, FrameRef};
+use feature_infer::{LinearModel, Scorer};
+use feature_runtime::{Feature, FeatureSet, FeatureValue, FrameRef};
 use market_io::hftbacktest::{Row, open_arrays};
 use market_io::{Format, OpenOptions, Source};
 use market_model::Instrument;
@@ -46,6 +47,7 @@ impl AsRef<[Row]> for SharedRows {
 
 struct State {
     replay: CoReplay,
+    scorer: Option<Scorer>,
     frames: i64,
     error: Option<PyErr>,
 }
@@ -55,9 +57,15 @@ pub(crate) struct Handle {
     state: Mutex<State>,
     /// Values as bits of `f64`, NaN where they are not defined.
     values: Box<[AtomicU64]>,
+    /// Scores as bits of `f64`, NaN where there is none; set once, with the scorer.
+    scores: OnceLock<Box<[AtomicU64]>>,
     valid: Box<[AtomicU64]>,
     ready: Box<[AtomicU64]>,
     header: [AtomicI64; HEADER_WORDS],
+}
+
+fn undefined(words: usize) -> Box<[AtomicU64]> {
+    (0..words).map(|_| AtomicU64::new(f64::NAN.to_bits())).collect()
 }
 
 fn zeroed(words: usize) -> Box<[AtomicU64]> {
@@ -67,17 +75,14 @@ fn zeroed(words: usize) -> Box<[AtomicU64]> {
 impl Handle {
     fn new(replay: CoReplay) -> Self {
         let features = replay.engine().feature_set().len();
-        let handle = Self {
-            state: Mutex::new(State { replay, frames: 0, error: None }),
-            values: zeroed(features),
+        Self {
+            state: Mutex::new(State { replay, scorer: None, frames: 0, error: None }),
+            values: undefined(features),
+            scores: OnceLock::new(),
             valid: zeroed(features.div_ceil(64)),
             ready: zeroed(features.div_ceil(64)),
             header: Default::default(),
-        };
-        for value in &handle.values {
-            value.store(f64::NAN.to_bits(), Relaxed);
         }
-        handle
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -86,28 +91,38 @@ impl Handle {
 
     fn advance(&self, now_ns: i64) -> i64 {
         let mut state = self.lock();
-        if state.error.is_some() {
+        let State { replay, scorer, frames, error } = &mut *state;
+        if error.is_some() {
             return FAILED;
         }
-        match state.replay.advance(now_ns) {
+        match replay.advance(now_ns) {
             Ok(0) => 0,
             Ok(made) => {
                 let made = i64::try_from(made).unwrap_or(i64::MAX);
-                state.frames += made;
-                if let Some(frame) = state.replay.engine().frame() {
-                    self.publish(&state, &frame);
+                *frames += made;
+                if let Some(frame) = replay.engine().frame() {
+                    self.publish(*frames, replay.engine().feature_set(), &frame);
+                    self.publish_scores(scorer.as_mut(), frame);
                 }
                 made
             }
-            Err(error) => {
-                state.error = Some(raise(error));
+            Err(stopped) => {
+                *error = Some(raise(stopped));
                 FAILED
             }
         }
     }
 
-    fn publish(&self, state: &State, frame: &FrameRef<'_>) {
-        let set = state.replay.engine().feature_set();
+    fn publish_scores(&self, scorer: Option<&mut Scorer>, frame: FrameRef<'_>) {
+        let (Some(scorer), Some(slots)) = (scorer, self.scores.get()) else { return };
+        let scores = scorer.score_frame(frame).expect("Invariant: bound to the set of this replay");
+        for (index, slot) in slots.iter().enumerate() {
+            let score = scores.map_or(f64::NAN, |scores| scores[index]);
+            slot.store(score.to_bits(), Relaxed);
+        }
+    }
+
+    fn publish(&self, frames: i64, set: &FeatureSet, frame: &FrameRef<'_>) {
         for (index, (slot, feature)) in self.values.iter().zip(set.features()).enumerate() {
             slot.store(value(frame, index, feature).to_bits(), Relaxed);
         }
@@ -120,7 +135,7 @@ impl Handle {
         }
         let header = frame.header();
         let words = [
-            state.frames,
+            frames,
             header.seq.cast_signed(),
             header.source_seq.cast_signed(),
             header.source_ts_ns,
@@ -230,6 +245,23 @@ impl RawReplay {
             at(&handle.ready),
             handle.header.as_ptr() as usize,
         )
+    }
+
+    /// Has a model score the last frame of each advance; address and names of the scores.
+    ///
+    /// Raises `SchemaMismatchError` for a model of other columns, and `ConfigError` the second time.
+    fn score_with(&self, model: PathBuf) -> PyResult<(usize, Vec<String>)> {
+        let model = Arc::new(LinearModel::load(&model).map_err(raise)?);
+        let mut state = self.handle.lock();
+        let names = model.outputs().to_vec();
+        let set = Arc::clone(state.replay.engine().feature_set());
+        let scorer = Scorer::new(model, &set, state.replay.source().instrument()).map_err(raise)?;
+        if self.handle.scores.set(undefined(names.len())).is_err() {
+            return Err(config("the features of this asset have a model already"));
+        }
+        state.scorer = Some(scorer);
+        let slots = self.handle.scores.get().expect("Invariant: just set");
+        Ok((slots.as_ptr() as usize, names))
     }
 
     /// Names of the features in order.

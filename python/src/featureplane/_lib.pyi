@@ -2,10 +2,11 @@
 
 import collections.abc
 import typing
-from typing import Any, Final, SupportsIndex, final
+from os import PathLike
 
 from featureplane._convert import Features
 from featureplane._types import Levels, Number, Trades
+from typing import Any, Final, SupportsIndex, final
 
 __all__ = ["__version__", "FeatureEngine", "FeatureView", "RawReplay", "RawTable", "built_in_sets", "decode_frame", "describe_set", "extract", "families", "run_command", "write_synthetic"]
 
@@ -341,6 +342,12 @@ class RawReplay:
     def rest(self, /) -> tuple[bytes, bytes]:
         """
         Local times (`int64`) and values (`float64`) of every frame still to come, as bytes.
+        """
+    def score_with(self, /, model: str | PathLike[str]) -> tuple[int, list[str]]:
+        """
+        Has a model score the last frame of each advance; address and names of the scores.
+
+        Raises `SchemaMismatchError` for a model of other columns, and `ConfigError` the second time.
         """
 
 @final

@@ -6,19 +6,21 @@ equal the compiled scorer's bit for bit.
 
 from __future__ import annotations
 
+import bisect
 import json
 import math
 import os
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 from featureplane.errors import DecodeError, SchemaMismatchError
 
-__all__ = ["LinearModel", "Link", "TestVector", "load_model", "read_weights", "write_weights"]
+__all__ = ["Calibration", "LinearModel", "Link", "TestVector", "load_model", "read_weights", "write_weights"]
 
 Link: TypeAlias = Literal["identity", "logistic", "softmax"]
 
@@ -30,6 +32,38 @@ _FIELDS = {
     "featureplane_model", "kind", "link", "feature_set_id", "schema_hash", "features", "classes",
     "intercepts", "weights", "calibration", "training", "test_vectors", "checksum",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What makes probabilities of scores; the default changes nothing.
+
+    Attributes
+    ----------
+    slope, offset
+        Of every sum, before the link.
+    knots
+        A curve through ``(score, calibrated score)`` after the link, flat beyond its ends: scores rise,
+        values do not fall. None, or two and more.
+    """
+
+    slope: float = 1.0
+    offset: float = 0.0
+    knots: tuple[tuple[float, float], ...] = ()
+
+    def curve(self, score: float) -> float:
+        """Return the calibrated score; the score itself without knots."""
+        knots = self.knots
+        if not knots:
+            return score
+        after = bisect.bisect_right(knots, score, key=lambda knot: knot[0])
+        if after == 0:
+            return knots[0][1] + 0.0
+        if after == len(knots):
+            return knots[-1][1] + 0.0
+        (x0, y0), (x1, y1) = knots[after - 1], knots[after]
+        value = y0 + (y1 - y0) * ((score - x0) / (x1 - x0))
+        return y1 + 0.0 if value > y1 else value + 0.0
 
 
 @dataclass(frozen=True)
@@ -46,8 +80,8 @@ class LinearModel:
         Labels; empty for a regression.
     intercepts, weights
         One number and one row per output, for inputs in units (not in ticks); the scaler is folded in.
-    slope, offset
-        Calibration of every sum before the link; 1 and 0 change nothing.
+    calibration
+        Fitted on rows of its own; see `featureplane.models.fit_calibration`.
     training
         ``(from_ns, to_ns, rows)``, UTC ns; zeros when unknown.
     test_vectors
@@ -61,8 +95,7 @@ class LinearModel:
     classes: tuple[str, ...]
     intercepts: tuple[float, ...]
     weights: tuple[tuple[float, ...], ...]
-    slope: float = 1.0
-    offset: float = 0.0
+    calibration: Calibration = Calibration()
     training: tuple[int, int, int] = (0, 0, 0)
     test_vectors: tuple[TestVector, ...] = ()
 
@@ -83,7 +116,9 @@ class LinearModel:
         lines = ["linear", self.link, self.feature_set_id, self.schema_hash]
         lines += [f"feature {name}" for name in self.features]
         lines += [f"class {label}" for label in self.classes]
-        numbers = [*self.intercepts, *(w for row in self.weights for w in row), self.slope, self.offset]
+        numbers = [*self.intercepts, *(w for row in self.weights for w in row)]
+        numbers += [self.calibration.slope, self.calibration.offset]
+        numbers += [x for knot in self.calibration.knots for x in knot]
         lines += [struct.pack(">d", x).hex() for x in numbers]
         value = 0xCBF29CE484222325
         for byte in "\n".join(lines).encode():
@@ -112,10 +147,10 @@ class LinearModel:
                 if x is None:
                     return None
                 total = total + weight * float(x)
-            sums.append(self.slope * total + self.offset + 0.0)
+            sums.append(self.calibration.slope * total + self.calibration.offset + 0.0)
         if not all(math.isfinite(z) for z in sums):
             return None
-        return _LINKS[self.link](sums)
+        return tuple(map(self.calibration.curve, _LINKS[self.link](sums)))
 
     def require(self, feature_set_id: str, schema_hash: str, features: Sequence[str]) -> None:
         """Refuse columns that are not those of the training.
@@ -153,7 +188,7 @@ class LinearModel:
             "classes": self.classes,
             "intercepts": self.intercepts,
             "weights": self.weights,
-            "calibration": {"slope": self.slope, "offset": self.offset},
+            "calibration": asdict(self.calibration),
             "training": {"from_ns": start, "to_ns": end, "rows": rows},
             "test_vectors": [{"inputs": x, "scores": y} for x, y in self.test_vectors],
             "checksum": self.checksum,
@@ -215,7 +250,7 @@ def write_weights(path: str | os.PathLike[str], model: LinearModel) -> None:
     ValueError
         The model has several rows or a calibration, which the text cannot hold.
     """
-    if len(model.weights) != 1 or _bits((model.slope, model.offset)) != _bits((1.0, 0.0)):
+    if len(model.weights) != 1 or model.calibration != Calibration():
         raise ValueError("plain weights hold one uncalibrated row")
     lines = [repr(model.intercepts[0]), str(len(model.features)), *map(repr, model.weights[0])]
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -245,7 +280,7 @@ def _from_fields(raw: Mapping[str, Any]) -> LinearModel:
     if (raw["featureplane_model"], raw["kind"]) != (_VERSION, "linear"):
         found = f"{raw['kind']}, version {raw['featureplane_model']}"
         raise ValueError(f"expected linear, version {_VERSION}; found {found}")
-    training, calibration = raw["training"], raw["calibration"]
+    training = raw["training"]
     return LinearModel(
         link=cast(Link, raw["link"]),
         feature_set_id=raw["feature_set_id"],
@@ -254,11 +289,33 @@ def _from_fields(raw: Mapping[str, Any]) -> LinearModel:
         classes=tuple(raw["classes"]),
         intercepts=_numbers(raw["intercepts"]),
         weights=tuple(_numbers(row) for row in raw["weights"]),
-        slope=float(calibration["slope"]),
-        offset=float(calibration["offset"]),
+        calibration=_calibration(raw["calibration"]),
         training=(training["from_ns"], training["to_ns"], training["rows"]),
         test_vectors=tuple((_numbers(v["inputs"]), _numbers(v["scores"])) for v in raw["test_vectors"]),
     )
+
+
+def _calibration(raw: Mapping[str, Any]) -> Calibration:
+    if set(raw) != {"slope", "offset", "knots"}:
+        raise ValueError(f"calibration: expected slope, offset and knots, found {sorted(raw)}")
+    slope, offset = _numbers((raw["slope"], raw["offset"]))
+    knots = tuple(_numbers(knot) for knot in raw["knots"])
+    if any(len(knot) != 2 for knot in knots):
+        raise ValueError("calibration.knots: expected pairs of score and value")
+    return Calibration(slope, offset, tuple((knot[0], knot[1]) for knot in knots))
+
+
+def _check_knots(link: Link, knots: tuple[tuple[float, float], ...]) -> None:
+    if link == "softmax" and knots:
+        raise ValueError(f"calibration.knots: expected none for `softmax`, found {len(knots)}")
+    if len(knots) == 1:
+        raise ValueError("calibration.knots[0]: expected 2 knots or none")
+    for index, ((x0, y0), (x1, y1)) in enumerate(pairwise(knots), start=1):
+        if x1 <= x0 or y1 < y0:
+            raise ValueError(f"calibration.knots[{index}]: expected a rising curve, found {(x1, y1)}")
+    for index, (_, y) in enumerate(knots):
+        if link == "logistic" and not 0.0 <= y <= 1.0:
+            raise ValueError(f"calibration.knots[{index}]: expected a probability, found {y}")
 
 
 def _check_shape(model: LinearModel) -> None:
@@ -274,6 +331,7 @@ def _check_shape(model: LinearModel) -> None:
     rows, width = len(model.outputs), len(model.features)
     if width == 0 or len(model.intercepts) != rows or [len(row) for row in model.weights] != [width] * rows:
         raise ValueError(f"expected {rows} intercepts and {rows} rows of {width} weights")
+    _check_knots(model.link, model.calibration.knots)
 
 
 def _logistic(sums: list[float]) -> tuple[float, ...]:

@@ -145,9 +145,16 @@ class FeatureFeed:
         Number of frames so far, and of the last one: see :data:`FRAMES` and its neighbours.
     names
         Names of the features in order.
+    scores
+        Scores of the model, if the feed has one, for the last frame of each :func:`advance`; NaN where there
+        is none.
+    outputs
+        Names of the scores in order.
     """
 
-    def __init__(self, raw: _lib.RawReplay, keep: Sequence[Any]) -> None:
+    def __init__(
+        self, raw: _lib.RawReplay, keep: Sequence[Any], model: str | os.PathLike[str] | None = None
+    ) -> None:
         self._raw = raw
         self._keep = tuple(keep)
         self.names: tuple[str, ...] = tuple(raw.names())
@@ -157,10 +164,21 @@ class FeatureFeed:
         self.valid = _view(valid, ctypes.c_uint64, words)
         self.ready = _view(ready, ctypes.c_uint64, words)
         self.header = _view(header, ctypes.c_int64, 7)
+        self.scores: Any = np.zeros(0)
+        self.outputs: tuple[str, ...] = ()
+        if model is not None:
+            scores, outputs = raw.score_with(os.fspath(model))
+            self.scores, self.outputs = _view(scores, ctypes.c_double, len(outputs)), tuple(outputs)
 
     def index(self, name: str) -> int:
         """Place of a feature in :attr:`values`."""
         return _index(self.names, name)
+
+    def output(self, name: str) -> int:
+        """Place of a score in :attr:`scores`."""
+        if name not in self.outputs:
+            raise ConfigError(f"no score `{name}`; there are {', '.join(self.outputs) or 'none'}")
+        return self.outputs.index(name)
 
     def advance(self, now: int) -> int:
         """Take every packet received up to a time, outside compiled code."""
@@ -237,14 +255,21 @@ class FeatureAsset(BacktestAsset):
         super().latency_offset(latency_offset)
         return self
 
-    def features(self, features: Features = "core_v1", *, symbol: str = "asset") -> FeatureFeed:
-        """Features of this asset, to be pulled while a backtest runs.
+    def features(
+        self,
+        features: Features = "core_v1",
+        *,
+        symbol: str = "asset",
+        model: str | os.PathLike[str] | None = None,
+    ) -> FeatureFeed:
+        """Features of this asset, and scores of a model over them, to be pulled while a backtest runs.
 
-        Call it after the backtest was built: hftbacktest applies a latency offset to the user's own
-        array when it builds. One feed is for one run.
+        A model of other columns is refused with `SchemaMismatchError`. Call it after the backtest was
+        built: hftbacktest applies a latency offset to the user's own array when it builds. One feed is for
+        one run.
         """
         raw, keep = self._replay(features, symbol)
-        return FeatureFeed(raw, keep)
+        return FeatureFeed(raw, keep, model)
 
     def precompute(self, features: Features = "core_v1", *, symbol: str = "asset") -> FeatureMatrix:
         """Every frame of this asset at once, for :func:`lookup`.
