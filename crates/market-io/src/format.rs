@@ -84,7 +84,7 @@ pub enum Format {
     Hftbacktest,
     /// Recorded Binance streams: local receive time and JSON per line; plain, gzip or zstd.
     Binance,
-    /// LOBSTER message and orderbook files, in pairs; plain, gzip or zstd.
+    /// LOBSTER message files, alone or each with its orderbook file; plain, gzip or zstd.
     Lobster,
     /// CCXT order books and trades, one JSON object per line; plain, gzip or zstd.
     Ccxt,
@@ -94,7 +94,7 @@ pub enum Format {
     Parquet,
     /// Segments of a Chronicle queue: `.q`, or `.q.zst`.
     Chronicle,
-    /// Databento files of `mbp-1`, `mbp-10` or `trades`; plain or zstd.
+    /// Databento files of `mbo`, `mbp-1`, `mbp-10` or `trades`; plain or zstd.
     Dbn,
     /// Raw captures of cryptofeed with messages of Kraken, OKX, OKCoin, Bitget or FTX.
     Cryptofeed,

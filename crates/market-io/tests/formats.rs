@@ -118,12 +118,14 @@ fn damaged_samples_are_survived() {
     let (mut changed, mut failed) = (0, 0);
     for (format, slug, names) in [
         (Format::Lobster, "lobster", &lobster[..]),
+        (Format::Lobster, "lobster", &lobster[..1]),
         (Format::Ccxt, "ccxt", &["sample.ndjson"]),
         (Format::Tardis, "tardis", &["book.csv", "trades.csv"]),
         (Format::Tardis, "tardis", &["snapshots.csv"]),
         (Format::Chronicle, "chronicle", &["000000004.q"]),
         (Format::Dbn, "dbn", &["mbp-1.dbn"]),
         (Format::Dbn, "dbn", &["mbp-10.dbn"]),
+        (Format::Dbn, "dbn", &["mbo.dbn"]),
         (Format::Cryptofeed, "cryptofeed", &["kraken.jsonl"]),
         (Format::Cryptofeed, "cryptofeed", &["okcoin.txt"]),
     ] {
