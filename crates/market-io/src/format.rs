@@ -13,6 +13,8 @@ use crate::source::{OpenOptions, Source};
 pub use events::{EventsWriter, read_events_header};
 
 pub(crate) mod binance;
+mod bitfinex_l3;
+mod bitstamp_l3;
 mod calendar;
 mod ccxt;
 mod chronicle;
@@ -98,6 +100,10 @@ pub enum Format {
     Dbn,
     /// Raw captures of cryptofeed with messages of Kraken, OKX, OKCoin, Bitget or FTX.
     Cryptofeed,
+    /// Logs of Bitstamp's live orders; plain, gzip or zstd.
+    BitstampL3,
+    /// Raw books (`R0`) of Bitfinex, one message per line; plain, gzip or zstd.
+    BitfinexL3,
     /// The packet log of this project.
     Events,
 }
@@ -115,6 +121,8 @@ impl fmt::Display for Format {
             Self::Chronicle => "chronicle",
             Self::Dbn => "dbn",
             Self::Cryptofeed => "cryptofeed",
+            Self::BitstampL3 => "bitstamp-l3",
+            Self::BitfinexL3 => "bitfinex-l3",
             Self::Events => "events",
         })
     }
@@ -133,7 +141,7 @@ impl FromStr for Format {
     }
 }
 
-const NAMES: &str = "one of auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, events";
+const NAMES: &str = "one of auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bitstamp-l3, bitfinex-l3, events";
 
 type LooksLike = fn(&[u8]) -> bool;
 type Open = fn(&OpenOptions) -> Result<Box<dyn Source>, Error>;
@@ -150,6 +158,8 @@ const FORMATS: &[(Format, LooksLike, Open)] = &[
     (Format::Chronicle, chronicle::looks_like, chronicle::open),
     (Format::Dbn, dbn::looks_like, dbn::open),
     (Format::Cryptofeed, cryptofeed::looks_like, cryptofeed::open),
+    (Format::BitstampL3, bitstamp_l3::looks_like, bitstamp_l3::open),
+    (Format::BitfinexL3, bitfinex_l3::looks_like, bitfinex_l3::open),
     (Format::Events, events::looks_like, events::open),
 ];
 
@@ -240,6 +250,9 @@ mod tests {
             (&shared, "dbn", Format::Dbn),
             (&shared, "cryptofeed", Format::Cryptofeed),
             (&shared, "cryptofeed_v1", Format::Cryptofeed),
+            (&samples, "bitstamp-l3", Format::BitstampL3),
+            (&samples, "bitfinex-l3", Format::BitfinexL3),
+            (&shared, "bitfinex_l3", Format::BitfinexL3),
         ] {
             let folder = root.join(folder);
             for path in if folder.is_dir() { files(&folder) } else { Vec::new() } {

@@ -13,6 +13,8 @@ mod cryptofeed;
 mod dbn;
 #[path = "formats/lobster.rs"]
 mod lobster;
+#[path = "formats/orders.rs"]
+mod orders;
 #[path = "formats/parquet.rs"]
 mod table;
 #[path = "formats/tardis.rs"]
@@ -83,6 +85,7 @@ fn compressed_files_give_the_same_packets() {
         ("chronicle", &["000000004.q"]),
         ("dbn", &["mbp-1.dbn"]),
         ("cryptofeed", &["kraken.jsonl"]),
+        ("bitfinex-l3", &["sample.ndjson"]),
     ] {
         let paths = sample(slug, names);
         let (wanted, error) = read(&book::options(paths.clone()));
@@ -128,6 +131,8 @@ fn damaged_samples_are_survived() {
         (Format::Dbn, "dbn", &["mbo.dbn"]),
         (Format::Cryptofeed, "cryptofeed", &["kraken.jsonl"]),
         (Format::Cryptofeed, "cryptofeed", &["okcoin.txt"]),
+        (Format::BitstampL3, "bitstamp-l3", &["sample.log"]),
+        (Format::BitfinexL3, "bitfinex-l3", &["sample.ndjson"]),
     ] {
         let paths = sample(slug, names);
         let contents: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();

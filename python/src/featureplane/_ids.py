@@ -210,6 +210,8 @@ Format = Literal[
     "chronicle",
     "dbn",
     "cryptofeed",
+    "bitstamp-l3",
+    "bitfinex-l3",
     "events",
 ]
 FORMATS: tuple[Format, ...] = get_args(Format)
