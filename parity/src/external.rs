@@ -54,6 +54,7 @@ pub fn reference_files() -> &'static [(&'static str, &'static str)] {
         "frame.py",
         "model.py",
         "numeric.py",
+        "orders.py",
         "packet_log.py",
         "registry.py",
         "rows.py",

@@ -16,6 +16,8 @@ mod impact;
 mod levels;
 mod memory;
 mod momentum;
+mod order_flow;
+mod orders;
 mod regime;
 mod returns;
 mod rolling;
@@ -233,12 +235,15 @@ impl Naive {
             self.order = Order::default();
             self.start_epoch();
         }
-        let fits = self.book.apply(packet, self.instrument.feed, self.defect);
+        let feed = self.instrument.feed;
+        let fits = self.book.apply(packet, feed, self.clock.now_ns, self.defect);
         debug_assert!(fits, "Invariant: a packet that does not fit is refused before");
         self.order.accept(packet);
         self.status = Status::Live;
         self.is_book_in_epoch = true;
         self.has_snapshot |= is_snapshot;
+        let contradicts = self.book.orders.as_ref().is_some_and(|orders| orders.contradictions > 0);
+        self.has_snapshot &= !contradicts || self.defect == Some(Defect::ContradictionUnseen);
         self.book_ns = self.clock.now_ns;
     }
 

@@ -11,8 +11,8 @@ use feature_kernel::{FrameRef, frame::frame_bytes};
 use feature_parity::{NaiveTwin, Runtime, Sut, Tape};
 use feature_runtime::{FeatureSet, SymbolEngine, built_in_set, parse_set};
 use market_model::{
-    Aggressor, BookOp, FeedKind, Instrument, Level, Packet, PacketKind, QualityFlags, Sequencing,
-    Trade,
+    Aggressor, BookOp, FeedKind, Instrument, Level, OrderEvent, OrderOp, Packet, PacketKind,
+    QualityFlags, Sequencing, Side, Trade,
 };
 use toml::{Table, Value};
 
@@ -98,6 +98,27 @@ fn packet(table: &Table) -> Packet {
             let pair = |i: usize| level.as_array().unwrap()[i].as_integer().unwrap();
             packet.push_level(op, Level::new(pair(0), pair(1)));
         }
+    }
+    for event in list(table, "o") {
+        let event = event.as_array().unwrap();
+        let number = |i: usize| event[i].as_integer().unwrap();
+        packet.orders.push(OrderEvent {
+            order_id: number(1).cast_unsigned(),
+            price_ticks: number(3),
+            qty_lots: number(4),
+            side: match event[2].as_str().unwrap() {
+                "bid" => Side::Bid,
+                "ask" => Side::Ask,
+                other => panic!("side {other}"),
+            },
+            op: match event[0].as_str().unwrap() {
+                "add" => OrderOp::Add,
+                "modify" => OrderOp::Modify,
+                "cancel" => OrderOp::Cancel,
+                "fill" => OrderOp::Fill,
+                other => panic!("order event {other}"),
+            },
+        });
     }
     for trade in list(table, "t") {
         let trade = trade.as_array().unwrap();

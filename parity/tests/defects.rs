@@ -15,7 +15,8 @@ fn every_planted_defect_is_caught() {
     let mut runner = TestRunner::deterministic();
     let tapes: Vec<Tape> = (0..300)
         .map(|_| {
-            let (instrument, packets) = testkit::tape(200).new_tree(&mut runner).unwrap().current();
+            let (instrument, packets) =
+                testkit::any_tape(200).new_tree(&mut runner).unwrap().current();
             Tape { name: "tape".into(), set: Arc::clone(&set), instrument, packets }
         })
         .collect();

@@ -31,14 +31,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_naive_twin_gives_the_same_frames((instrument, packets) in testkit::tape(80)) {
+    fn the_naive_twin_gives_the_same_frames((instrument, packets) in testkit::any_tape(80)) {
         let result = against_runtime(&tape(instrument, packets), &mut NaiveTwin::default());
         prop_assert!(result.is_equal(), "{:#?}", result.first);
     }
 
     /// What a family does not save, or saves differently from what it holds, shows here.
     #[test]
-    fn every_column_resumes_invisibly((instrument, packets) in testkit::tape(60), cut in 0..60_usize) {
+    fn every_column_resumes_invisibly((instrument, packets) in testkit::any_tape(60), cut in 0..60_usize) {
         let set = every_column();
         let mut whole = SymbolEngine::new(Arc::clone(&set), instrument.clone());
         let mut resumed = SymbolEngine::new(set, instrument);
@@ -60,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn the_batch_gives_the_same_rows((instrument, packets) in testkit::tape(80)) {
+    fn the_batch_gives_the_same_rows((instrument, packets) in testkit::any_tape(80)) {
         let result = against_runtime(&tape(instrument, packets), &mut Batch);
         prop_assert!(result.is_equal(), "{:#?}", result.first);
     }
@@ -74,7 +74,7 @@ fn the_python_reference_gives_the_same_frames() {
     let mut runner = TestRunner::deterministic();
     let (mut frames, mut events) = (0, 0);
     for round in 0..40 {
-        let tree = testkit::tape(900).new_tree(&mut runner).unwrap();
+        let tree = testkit::any_tape(900).new_tree(&mut runner).unwrap();
         let (instrument, packets) = tree.current();
         let tape = tape(instrument, packets);
         let result = against_runtime(&tape, &mut External::reference(&python));

@@ -41,7 +41,8 @@ pub(crate) struct Input {
     /// Files of one stream, in order.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(crate) input: Vec<PathBuf>,
-    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit or events.
+    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit,
+    /// bitstamp-l3, bitfinex-l3 or events.
     #[arg(long, default_value = "auto", value_name = "FORMAT")]
     pub(crate) format: String,
     /// Symbol to read; repeat for several (then --out has {symbol} in it).
@@ -222,7 +223,8 @@ pub(crate) struct Inspect {
     /// Files of one stream, in order.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) input: Vec<PathBuf>,
-    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit or events.
+    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit,
+    /// bitstamp-l3, bitfinex-l3 or events.
     #[arg(long, default_value = "auto")]
     pub(crate) format: String,
     /// Symbol to read, when the file holds several.
@@ -278,7 +280,8 @@ pub(crate) struct ParityRun {
     /// First seed of the synthetic markets.
     #[arg(long, default_value_t = 1, requires = "synthetic_events")]
     pub(crate) seed: u64,
-    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit or events.
+    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit,
+    /// bitstamp-l3, bitfinex-l3 or events.
     #[arg(long, default_value = "auto")]
     pub(crate) format: String,
     /// Feature sets to compare.

@@ -33,6 +33,11 @@ pub struct Inspection {
     pub level_changes: u64,
     /// Level changes of the largest packet.
     pub largest_packet: u64,
+    /// Events of single orders.
+    pub order_events: u64,
+    /// Of these, events that contradict the book: of orders that it does not hold, adds of orders that
+    /// it holds, withdrawals and executions of more than was left.
+    pub order_faults: [u64; 3],
     /// Trades.
     pub trades: u64,
     /// First and last event time, UTC ns.
@@ -90,6 +95,7 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
         let best = engine.book().best(side)?;
         Some(decimal(best.price_ticks * instrument.tick_scaled, instrument.price_scale))
     };
+    let faults = engine.book().order_faults();
     let levels = |side| engine.book().levels(side).len() as u64;
     Ok(Inspection {
         inputs: options.inputs.iter().map(|path| path.display().to_string()).collect(),
@@ -102,6 +108,8 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
         book_packets: tally.book_packets,
         level_changes: tally.level_changes,
         largest_packet: tally.largest_packet,
+        order_events: tally.order_events,
+        order_faults: [faults.unknown, faults.known, faults.overdrawn],
         trades: tally.trades,
         span_ns: tally.span_ns,
         latency_ns: tally.latency_ns(),
@@ -126,6 +134,7 @@ struct Tally {
     book_packets: u64,
     level_changes: u64,
     largest_packet: u64,
+    order_events: u64,
     trades: u64,
     span_ns: [i64; 2],
     latencies_ns: Vec<i64>,
@@ -141,6 +150,7 @@ impl Tally {
         self.book_packets += u64::from(packet.touches_book());
         self.level_changes += levels;
         self.largest_packet = self.largest_packet.max(levels);
+        self.order_events += packet.orders.len() as u64;
         self.trades += packet.trades.len() as u64;
         if packet.ts_event_ns != 0 {
             if self.span_ns[0] == 0 {

@@ -223,6 +223,7 @@ impl FeatureSet {
             top_count: self.features.iter().map(levels).max().unwrap_or(1),
             band_sums: self.features.iter().any(|f| f.reads == Reads::Band),
             changes: self.features.iter().any(|f| f.family.slug == "ofi_flow"),
+            orders: self.features.iter().any(|f| f.family.slug == "order_flow_l3"),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The two ladders of one instrument.
 
 use market_model::{
-    BookNeeds, BookOp, BookView, Level, LevelChange, MAX_SCALED, Packet, Side, StateError,
-    StateReader, StateWriter,
+    BookNeeds, BookOp, BookView, Level, LevelChange, MAX_SCALED, OrderFlow, Packet, Queue, Side,
+    StateError, StateReader, StateWriter,
 };
 
 use crate::changes::Changes;
 use crate::error::Error;
 use crate::ladder::{Ladder, MAX_LEVELS};
+use crate::limits;
+use crate::orders::{OrderFaults, Orders};
 
 /// How the best prices stand to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub enum BookShape {
     OneSided,
 }
 
-/// A level-2 book in ticks and lots.
+/// A book in ticks and lots, fed by levels or order by order.
 ///
 /// ```
 /// use lob_engine::Book;
@@ -36,10 +38,12 @@ pub enum BookShape {
 /// # Ok::<(), lob_engine::Error>(())
 /// ```
 pub struct Book {
-    bids: Ladder,
-    asks: Ladder,
+    pub(crate) bids: Ladder,
+    pub(crate) asks: Ladder,
     /// Only when features ask for it: every level is looked up before it is set.
     changes: Option<Changes>,
+    /// Empty on a book that is fed by levels.
+    pub(crate) orders: Orders,
 }
 
 impl Book {
@@ -50,14 +54,15 @@ impl Book {
             bids: Ladder::new(false, needs),
             asks: Ladder::new(true, needs),
             changes: needs.changes.then(Changes::default),
+            orders: Orders::new(needs.orders),
         }
     }
 
-    /// Applies the runs of a packet in order and settles the best levels.
+    /// Applies the runs and then the order events of a packet, and settles the best levels.
     ///
     /// # Errors
     ///
-    /// [`Error::LevelOutOfRange`] and [`Error::TooManyLevels`]; the book is then unchanged.
+    /// [`Error`] when the packet is refused (`limits`); the book is then unchanged.
     pub fn apply(&mut self, packet: &Packet) -> Result<(), Error> {
         self.check(packet)?;
         self.changes.iter_mut().for_each(Changes::begin);
@@ -65,20 +70,13 @@ impl Book {
         Ok(())
     }
 
-    /// Replaces the whole book by the runs of a packet.
+    /// Replaces the whole book by the runs and order events of a packet.
     ///
     /// # Errors
     ///
-    /// [`Error::LevelOutOfRange`] and [`Error::TooManyLevels`]; the book is then unchanged.
+    /// [`Error`] when the packet is refused (`limits`); the book is then unchanged.
     pub fn replace(&mut self, packet: &Packet) -> Result<(), Error> {
-        check_range(packet)?;
-        for (side, op) in [(Side::Bid, BookOp::SetBid), (Side::Ask, BookOp::SetAsk)] {
-            let levels: usize =
-                packet.runs().filter(|(run_op, _)| *run_op == op).map(|(_, l)| l.len()).sum();
-            if levels > MAX_LEVELS {
-                return Err(too_many(packet, side, levels));
-            }
-        }
+        limits::check_replacement(packet)?;
         if let Some(changes) = &mut self.changes {
             changes.begin();
             changes.apply(BookOp::ClearBid, &[], &mut self.bids);
@@ -87,13 +85,17 @@ impl Book {
             self.bids.clear();
             self.asks.clear();
         }
+        if self.orders.is_active {
+            self.orders.clear();
+        }
         self.apply_checked(packet);
+        self.orders.forget_flow();
         Ok(())
     }
 
     #[inline]
     fn apply_checked(&mut self, packet: &Packet) {
-        if self.changes.is_some() {
+        if self.changes.is_some() || self.orders.is_active || !packet.orders.is_empty() {
             return self.apply_and_record(packet);
         }
         for (op, levels) in packet.runs() {
@@ -109,16 +111,59 @@ impl Book {
     }
 
     fn apply_and_record(&mut self, packet: &Packet) {
-        let Some(changes) = &mut self.changes else { return };
+        self.orders.begin();
         for (op, levels) in packet.runs() {
+            if self.orders.is_active {
+                self.clear_orders(op, levels);
+            }
             let is_bid = matches!(op, BookOp::SetBid | BookOp::ClearBid);
             let ladder = if is_bid { &mut self.bids } else { &mut self.asks };
-            changes.apply(op, levels, ladder);
+            match (&mut self.changes, op) {
+                (Some(changes), _) => changes.apply(op, levels, ladder),
+                (None, BookOp::SetBid | BookOp::SetAsk) => ladder.set_run(levels),
+                (None, BookOp::ClearBid | BookOp::ClearAsk) => Self::clear_side(ladder, levels),
+            }
+        }
+        if !packet.orders.is_empty() {
+            self.apply_orders(packet);
         }
         self.bids.settle();
         self.asks.settle();
         let is_two_sided = matches!(self.shape(), BookShape::TwoSided | BookShape::Locked);
         self.changes.iter_mut().for_each(|changes| changes.end(is_two_sided));
+        self.orders.end(is_two_sided);
+    }
+
+    fn apply_orders(&mut self, packet: &Packet) {
+        let Self { bids, asks, changes, orders } = self;
+        orders.is_active = true;
+        let mut shift = |side, price_ticks, lots| {
+            let (ladder, op) = match side {
+                Side::Bid => (&mut *bids, BookOp::SetBid),
+                Side::Ask => (&mut *asks, BookOp::SetAsk),
+            };
+            let level = Level { price_ticks, qty_lots: ladder.qty_at_lots(price_ticks) + lots };
+            match changes {
+                Some(changes) => changes.apply(op, &[level], ladder),
+                None => ladder.set_run(&[level]),
+            }
+        };
+        packet.orders.iter().for_each(|event| orders.apply(event, &mut shift));
+    }
+
+    /// Removes the orders of the levels that a clear is about to remove.
+    fn clear_orders(&mut self, op: BookOp, levels: &[Level]) {
+        let bound = levels.first().map(|level| level.price_ticks);
+        let (side, low_ticks, high_ticks) = match op {
+            BookOp::ClearBid => (Side::Bid, bound.unwrap_or(1), MAX_SCALED),
+            BookOp::ClearAsk => (Side::Ask, 1, bound.unwrap_or(MAX_SCALED)),
+            BookOp::SetBid | BookOp::SetAsk => return,
+        };
+        let ladder = if side == Side::Bid { &mut self.bids } else { &mut self.asks };
+        // Most clears only make sure that nothing is there.
+        if ladder.best_ticks().is_some_and(|best| (low_ticks..=high_ticks).contains(&best)) {
+            self.orders.clear_between(side, low_ticks, high_ticks);
+        }
     }
 
     fn clear_side(side: &mut Ladder, bound: &[Level]) {
@@ -131,31 +176,15 @@ impl Book {
     /// Refuses a packet as a whole before anything is changed (rule D11: no partial application).
     #[inline]
     fn check(&mut self, packet: &Packet) -> Result<(), Error> {
-        check_range(packet)?;
+        limits::check_range(packet)?;
+        if self.orders.is_active || !packet.orders.is_empty() {
+            return limits::check_orders(self, packet);
+        }
         let changes = packet.levels.len();
         if self.bids.has_room_for(changes) && self.asks.has_room_for(changes) {
             return Ok(());
         }
-        self.check_limit(packet)
-    }
-
-    #[cold]
-    fn check_limit(&self, packet: &Packet) -> Result<(), Error> {
-        for (side, ladder, op) in
-            [(Side::Bid, &self.bids, BookOp::SetBid), (Side::Ask, &self.asks, BookOp::SetAsk)]
-        {
-            let new = packet
-                .runs()
-                .filter(|(run_op, _)| *run_op == op)
-                .flat_map(|(_, levels)| levels)
-                .filter(|l| l.qty_lots != 0 && ladder.qty_at_lots(l.price_ticks) == 0)
-                .count();
-            let levels = ladder.len() + new;
-            if levels > MAX_LEVELS {
-                return Err(too_many(packet, side, levels));
-            }
-        }
-        Ok(())
+        limits::check_levels(self, packet)
     }
 
     /// Removes every level of both sides.
@@ -165,6 +194,7 @@ impl Book {
         self.bids.settle();
         self.asks.settle();
         self.changes.iter_mut().for_each(Changes::clear);
+        self.orders.clear();
     }
 
     /// How the best prices stand to each other.
@@ -185,6 +215,18 @@ impl Book {
         self.bids.unknown_deletes + self.asks.unknown_deletes
     }
 
+    /// Orders that rest in the book; 0 on a book of levels.
+    #[must_use]
+    pub fn order_count(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Order events that contradicted the book, since the start.
+    #[must_use]
+    pub fn order_faults(&self) -> OrderFaults {
+        self.orders.faults
+    }
+
     /// Every level of a side, best first. Allocates; meant for tests and state snapshots.
     #[must_use]
     pub fn levels(&self, side: Side) -> Vec<Level> {
@@ -201,12 +243,15 @@ impl Book {
     pub(crate) fn save(&self, out: &mut StateWriter) {
         for ladder in [&self.bids, &self.asks] {
             out.u64(ladder.unknown_deletes);
-            out.u64(ladder.len() as u64);
-            for level in ladder.levels() {
+            // The levels of a book of orders follow from these.
+            let levels = if self.orders.is_active { Vec::new() } else { ladder.levels() };
+            out.u64(levels.len() as u64);
+            for level in levels {
                 out.i64(level.price_ticks);
                 out.i64(level.qty_lots);
             }
         }
+        self.orders.save(out);
         self.changes.iter().for_each(|changes| changes.save(out));
     }
 
@@ -220,7 +265,7 @@ impl Book {
             }
             for _ in 0..count {
                 let level = Level { price_ticks: from.i64()?, qty_lots: from.i64()? };
-                if out_of_range(&level) || level.qty_lots == 0 {
+                if limits::is_out_of_range(&level) || level.qty_lots == 0 {
                     return Err(from.invalid("level", &format!("{level:?}")));
                 }
                 ladder.set_run(&[level]);
@@ -228,7 +273,25 @@ impl Book {
             ladder.settle();
             ladder.unknown_deletes = unknown_deletes;
         }
+        self.load_orders(from)?;
         self.changes.as_mut().map_or(Ok(()), |changes| changes.load(from))
+    }
+
+    fn load_orders(&mut self, from: &mut StateReader<'_>) -> Result<(), StateError> {
+        let Self { bids, asks, orders, .. } = self;
+        let mut shift = |side, price_ticks, lots| {
+            let ladder = if side == Side::Bid { &mut *bids } else { &mut *asks };
+            let qty_lots = ladder.qty_at_lots(price_ticks) + lots;
+            ladder.set_run(&[Level { price_ticks, qty_lots }]);
+        };
+        orders.load(from, &mut shift)?;
+        for ladder in [bids, asks] {
+            if ladder.len() > MAX_LEVELS {
+                return Err(from.invalid("levels of orders", &ladder.len()));
+            }
+            ladder.settle();
+        }
+        Ok(())
     }
 }
 
@@ -237,44 +300,6 @@ impl core::fmt::Debug for Book {
         let (bids, asks) = (self.bids.top(), self.asks.top());
         f.debug_struct("Book").field("top_bids", &bids).field("top_asks", &asks).finish()
     }
-}
-
-const _: () = assert!((MAX_SCALED + 1).count_ones() == 1, "the range is a number of bits");
-
-#[inline]
-fn check_range(packet: &Packet) -> Result<(), Error> {
-    // One pass without branches: a bad level turns on a bit above the largest number, by itself or
-    // by being below 1, and only then is it looked for.
-    let bits = packet.levels.iter().fold(0, |bits, level| {
-        bits | level.price_ticks | level.price_ticks.wrapping_sub(1) | level.qty_lots
-    });
-    let suspect = bits & !MAX_SCALED != 0;
-    if let Some(level) = packet.levels.iter().find(|level| suspect && out_of_range(level)) {
-        return Err(Error::LevelOutOfRange {
-            symbol_id: packet.symbol_id,
-            price_ticks: level.price_ticks,
-            qty_lots: level.qty_lots,
-            seq: packet.seq,
-        });
-    }
-    Ok(())
-}
-
-fn too_many(packet: &Packet, side: Side, levels: usize) -> Error {
-    Error::TooManyLevels {
-        symbol_id: packet.symbol_id,
-        side,
-        levels,
-        limit: MAX_LEVELS,
-        seq: packet.seq,
-    }
-}
-
-#[inline]
-fn out_of_range(level: &Level) -> bool {
-    (level.price_ticks < 1)
-        | (level.price_ticks > MAX_SCALED)
-        | (level.qty_lots.cast_unsigned() > MAX_SCALED.cast_unsigned())
 }
 
 impl BookView for Book {
@@ -305,5 +330,15 @@ impl BookView for Book {
     #[inline]
     fn changes(&self, side: Side) -> &[LevelChange] {
         self.changes.as_ref().map_or(&[], |changes| changes.of(side))
+    }
+
+    #[inline]
+    fn queue(&self, side: Side, price_ticks: i64) -> Option<Queue> {
+        self.orders.queue(side, price_ticks)
+    }
+
+    #[inline]
+    fn order_flow(&self, side: Side) -> Option<OrderFlow> {
+        self.orders.flow(side)
     }
 }

@@ -144,8 +144,8 @@ impl LobEngine {
     ///
     /// # Errors
     ///
-    /// [`Error::LevelOutOfRange`] and [`Error::TooManyLevels`]: the packet is refused as a whole, and
-    /// the book is as if it had never come. Report it with [`LobEngine::reject`].
+    /// Levels or orders that are out of range or too many, or of both kinds: the packet is refused as a
+    /// whole, and the book is as if it had never come. Report it with [`LobEngine::reject`].
     pub fn apply(&mut self, packet: &Packet) -> Result<Outcome, Error> {
         match packet.kind {
             PacketKind::Reset => return Ok(self.reset()),     // 1
@@ -177,6 +177,10 @@ impl LobEngine {
 
     /// Steps 6 to 9: the packet is accepted.
     fn take(&mut self, packet: &Packet, book_step: bool, gap_step: bool) -> Result<Applied, Error> {
+        let faults_before = self.book.order_faults().total();
+        if !packet.orders.is_empty() {
+            self.book.orders.now_ns = self.clock_with_ns(packet);
+        }
         let awaited = self.status == Status::AwaitingSnapshot;
         let is_session =
             packet.kind == PacketKind::Snapshot && (self.feed == FeedKind::Delta || awaited);
@@ -198,6 +202,8 @@ impl LobEngine {
             self.status = Status::Live;
             self.applied_in_epoch = true;
             self.verified |= packet.kind == PacketKind::Snapshot;
+            // Orders that contradict the book say that it is not the venue's.
+            self.verified &= self.book.order_faults().total() == faults_before;
         }
         self.counters.applied += 1;
         flags |= self.standing_flags();
@@ -354,7 +360,8 @@ impl LobEngine {
         (self.crossed_since_ns, self.crossed_packets) = (None, 0);
     }
 
-    /// Bits that every frame of the feed carries as long as the book cannot be verified.
+    /// Bits that every frame of the feed carries as long as the book cannot be verified: until a
+    /// snapshot, and again after an order event that contradicts the book.
     #[must_use]
     pub fn standing_flags(&self) -> QualityFlags {
         let no_nonce = self.sequencing == Sequencing::SourceTime;

@@ -254,6 +254,11 @@ impl Ladder {
         near.max(far)
     }
 
+    /// The best price, also between two settlings.
+    pub(crate) fn best_ticks(&mut self) -> Option<i64> {
+        self.at_or_below(self.best_bound).map(|(key, _)| self.key(key))
+    }
+
     fn paged_lots(&self, key: i64) -> i64 {
         let cell = (key & (PAGE_LEVELS as i64 - 1)).cast_unsigned() as usize;
         self.pages.get(key >> PAGE_BITS).map_or(0, |page| page.qty_lots[cell])

@@ -120,12 +120,18 @@ impl Sequence {
     }
 }
 
-/// CRC32C over the level changes, the bounds of the runs, and the trades.
+/// CRC32C over the level changes, the bounds of the runs, the order events, and the trades.
 fn content_hash(packet: &Packet) -> u32 {
     let mut hash = crc32c::crc32c(bytemuck::cast_slice(&packet.levels));
     for run in &packet.run_ends {
         let [a, b, c, d] = run.end.to_le_bytes();
         hash = crc32c::crc32c_append(hash, &[run.op as u8, a, b, c, d]);
+    }
+    for event in &packet.orders {
+        hash = crc32c::crc32c_append(hash, &event.order_id.to_le_bytes());
+        hash = crc32c::crc32c_append(hash, &event.price_ticks.to_le_bytes());
+        hash = crc32c::crc32c_append(hash, &event.qty_lots.to_le_bytes());
+        hash = crc32c::crc32c_append(hash, &[event.side as u8, event.op as u8]);
     }
     for trade in &packet.trades {
         hash = crc32c::crc32c_append(hash, &trade.price_ticks.to_le_bytes());

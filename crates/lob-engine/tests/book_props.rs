@@ -89,7 +89,7 @@ proptest! {
 
     #[test]
     fn the_paged_book_equals_a_sorted_map(packets in vec(packet(), 1..60), top in 1_usize..8, band_sums in any::<bool>(), low in price(), high in price()) {
-        let (mut book, mut sorted) = (Book::new(BookNeeds { top_count: top, band_sums, changes: false }), Sorted::default());
+        let (mut book, mut sorted) = (Book::new(BookNeeds { band_sums, ..BookNeeds::top(top) }), Sorted::default());
         for packet in &packets {
             book.apply(packet).unwrap();
             sorted.apply(packet);

@@ -13,6 +13,8 @@ use crate::source::{OpenOptions, Source};
 pub use events::{EventsWriter, read_events_header};
 
 pub(crate) mod binance;
+mod bitfinex_l3;
+mod bitstamp_l3;
 mod bybit;
 mod calendar;
 pub(crate) mod ccxt;
@@ -85,7 +87,7 @@ pub enum Format {
     Hftbacktest,
     /// Recorded Binance streams: local receive time and JSON per line; plain, gzip or zstd.
     Binance,
-    /// LOBSTER message and orderbook files, in pairs; plain, gzip or zstd.
+    /// LOBSTER message files, alone or each with its orderbook file; plain, gzip or zstd.
     Lobster,
     /// CCXT order books and trades, one JSON object per line; plain, gzip or zstd.
     Ccxt,
@@ -95,12 +97,16 @@ pub enum Format {
     Parquet,
     /// Segments of a Chronicle queue: `.q`, or `.q.zst`.
     Chronicle,
-    /// Databento files of `mbp-1`, `mbp-10` or `trades`; plain or zstd.
+    /// Databento files of `mbo`, `mbp-1`, `mbp-10` or `trades`; plain or zstd.
     Dbn,
     /// Raw captures of cryptofeed with messages of Kraken, OKX, OKCoin, Bitget or FTX.
     Cryptofeed,
     /// Bybit streams, with or without a local receive time per line; plain, gzip or zstd.
     Bybit,
+    /// Logs of Bitstamp's live orders; plain, gzip or zstd.
+    BitstampL3,
+    /// Raw books (`R0`) of Bitfinex, one message per line; plain, gzip or zstd.
+    BitfinexL3,
     /// The packet log of this project.
     Events,
 }
@@ -119,6 +125,8 @@ impl fmt::Display for Format {
             Self::Dbn => "dbn",
             Self::Cryptofeed => "cryptofeed",
             Self::Bybit => "bybit",
+            Self::BitstampL3 => "bitstamp-l3",
+            Self::BitfinexL3 => "bitfinex-l3",
             Self::Events => "events",
         })
     }
@@ -137,7 +145,7 @@ impl FromStr for Format {
     }
 }
 
-const NAMES: &str = "one of auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit, events";
+const NAMES: &str = "one of auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit, bitstamp-l3, bitfinex-l3, events";
 
 type LooksLike = fn(&[u8]) -> bool;
 type Open = fn(&OpenOptions) -> Result<Box<dyn Source>, Error>;
@@ -155,6 +163,8 @@ const FORMATS: &[(Format, LooksLike, Open)] = &[
     (Format::Dbn, dbn::looks_like, dbn::open),
     (Format::Cryptofeed, cryptofeed::looks_like, cryptofeed::open),
     (Format::Bybit, bybit::looks_like, bybit::open),
+    (Format::BitstampL3, bitstamp_l3::looks_like, bitstamp_l3::open),
+    (Format::BitfinexL3, bitfinex_l3::looks_like, bitfinex_l3::open),
     (Format::Events, events::looks_like, events::open),
 ];
 
@@ -246,6 +256,9 @@ mod tests {
             (&shared, "dbn", Format::Dbn),
             (&shared, "cryptofeed", Format::Cryptofeed),
             (&shared, "cryptofeed_v1", Format::Cryptofeed),
+            (&samples, "bitstamp-l3", Format::BitstampL3),
+            (&samples, "bitfinex-l3", Format::BitfinexL3),
+            (&shared, "bitfinex_l3", Format::BitfinexL3),
         ] {
             let folder = root.join(folder);
             for path in if folder.is_dir() { files(&folder) } else { Vec::new() } {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use market_io::sink::Existing;
 use market_io::{Error, EventsWriter, OpenOptions, Source, read_events_header};
 use market_model::{
-    Aggressor, BookOp, FeedKind, Instrument, Level, Packet, PacketKind, Run, Sequencing, Trade,
+    Aggressor, BookOp, FeedKind, Instrument, Level, OrderEvent, OrderOp, Packet, PacketKind, Run,
+    Sequencing, Side, Trade,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -56,6 +57,7 @@ prop_compose! {
         ids in any::<(u64, u64, u64)>(),
         checksum_mismatch in any::<bool>(),
         runs in prop::collection::vec((ops(), prop::collection::vec(any::<(i64, i64)>(), 0..5)), 0..5),
+        orders in prop::collection::vec((any::<(u64, i64, i64, bool)>(), 0..4_u8), 0..4),
         trades in prop::collection::vec((any::<(i64, i64)>(), 0..3_u8), 0..4),
     ) -> Packet {
         let mut packet = Packet {
@@ -67,6 +69,11 @@ prop_compose! {
             packet.levels.extend(levels.into_iter().map(|(p, q)| Level::new(p, q)));
             packet.run_ends.push(Run { op, end: packet.levels.len() as u32 });
         }
+        let ops = [OrderOp::Add, OrderOp::Modify, OrderOp::Cancel, OrderOp::Fill];
+        packet.orders.extend(orders.into_iter().map(|((order_id, price_ticks, qty_lots, buys), op)| {
+            let side = if buys { Side::Bid } else { Side::Ask };
+            OrderEvent { order_id, price_ticks, qty_lots, side, op: ops[usize::from(op)] }
+        }));
         let side = [Aggressor::Buy, Aggressor::Sell, Aggressor::Unknown];
         packet.trades.extend(trades.into_iter().map(|((price_ticks, qty_lots), s)| {
             Trade { price_ticks, qty_lots, aggressor: side[usize::from(s)] }
@@ -104,9 +111,15 @@ fn the_format_is_the_documented_one() {
     packet.push_level(BookOp::SetBid, Level::new(618_001, 0));
     packet.push_clear_side(BookOp::ClearAsk);
     packet.trades.push(Trade { price_ticks: 618_003, qty_lots: 6, aggressor: Aggressor::Buy });
-    write(&path, &instrument(), &[packet]);
+    let mut of_orders = Packet::default();
+    for (op, side) in [(OrderOp::Add, Side::Bid), (OrderOp::Fill, Side::Ask)] {
+        let order_id = u64::MAX - 1;
+        of_orders.orders.push(OrderEvent { order_id, price_ticks: 5, qty_lots: 0, side, op });
+    }
+    write(&path, &instrument(), &[packet, of_orders]);
     let text = std::fs::read_to_string(&path).unwrap();
-    let (header, line) = text.split_once('\n').unwrap();
+    let (header, lines) = text.split_once('\n').unwrap();
+    let (line, of_orders) = lines.split_once('\n').unwrap();
     assert_eq!(
         header,
         r#"{"featureplane_packets":1,"instrument":{"symbol_id":0,"symbol":"BTCUSDT","venue":"","price_scale":1,"qty_scale":3,"tick_scaled":1,"lot_scaled":1,"feed":"delta","sequencing":"venue","max_age_ns":10000000000}}"#
@@ -115,7 +128,13 @@ fn the_format_is_the_documented_one() {
         line,
         "{\"k\":\"delta\",\"e\":5,\"r\":6,\"s\":9,\"f\":8,\"p\":7,\"c\":0,\
          \"runs\":[[\"set_bid\",[[618002,7],[618001,0]]],[\"clear_ask\",[]]],\
-         \"t\":[[618003,6,\"buy\"]]}\n"
+         \"t\":[[618003,6,\"buy\"]]}"
+    );
+    assert_eq!(
+        of_orders,
+        "{\"k\":\"delta\",\"e\":0,\"r\":0,\"s\":0,\"f\":0,\"p\":0,\"c\":0,\"runs\":[],\
+         \"o\":[[\"add\",18446744073709551614,\"bid\",5,0],\
+         [\"fill\",18446744073709551614,\"ask\",5,0]],\"t\":[]}\n"
     );
 }
 

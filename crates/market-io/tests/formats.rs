@@ -15,6 +15,8 @@ mod cryptofeed;
 mod dbn;
 #[path = "formats/lobster.rs"]
 mod lobster;
+#[path = "formats/orders.rs"]
+mod orders;
 #[path = "formats/parquet.rs"]
 mod table;
 #[path = "formats/tardis.rs"]
@@ -86,6 +88,7 @@ fn compressed_files_give_the_same_packets() {
         ("dbn", &["mbp-1.dbn"]),
         ("cryptofeed", &["kraken.jsonl"]),
         ("bybit", &["sample.txt"]),
+        ("bitfinex-l3", &["sample.ndjson"]),
     ] {
         let paths = sample(slug, names);
         let (wanted, error) = read(&book::options(paths.clone()));
@@ -121,15 +124,19 @@ fn damaged_samples_are_survived() {
     let (mut changed, mut failed) = (0, 0);
     for (format, slug, names) in [
         (Format::Lobster, "lobster", &lobster[..]),
+        (Format::Lobster, "lobster", &lobster[..1]),
         (Format::Ccxt, "ccxt", &["sample.ndjson"]),
         (Format::Tardis, "tardis", &["book.csv", "trades.csv"]),
         (Format::Tardis, "tardis", &["snapshots.csv"]),
         (Format::Chronicle, "chronicle", &["000000004.q"]),
         (Format::Dbn, "dbn", &["mbp-1.dbn"]),
         (Format::Dbn, "dbn", &["mbp-10.dbn"]),
+        (Format::Dbn, "dbn", &["mbo.dbn"]),
         (Format::Cryptofeed, "cryptofeed", &["kraken.jsonl"]),
         (Format::Cryptofeed, "cryptofeed", &["okcoin.txt"]),
         (Format::Bybit, "bybit", &["sample.txt"]),
+        (Format::BitstampL3, "bitstamp-l3", &["sample.log"]),
+        (Format::BitfinexL3, "bitfinex-l3", &["sample.ndjson"]),
     ] {
         let paths = sample(slug, names);
         let contents: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();

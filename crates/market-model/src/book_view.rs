@@ -40,13 +40,16 @@ pub struct BookNeeds {
     /// What changed from packet to packet ([`BookView::changes`]); every level is then looked up
     /// before it is set.
     pub changes: bool,
+    /// On feeds of orders: the queue of each level ([`BookView::queue`]), and what happened to orders
+    /// ([`BookView::order_flow`]).
+    pub orders: bool,
 }
 
 impl BookNeeds {
     /// The best `top_count` levels of a side and nothing else.
     #[must_use]
     pub const fn top(top_count: usize) -> Self {
-        Self { top_count, band_sums: false, changes: false }
+        Self { top_count, band_sums: false, changes: false, orders: false }
     }
 
     /// What either asks for.
@@ -69,6 +72,32 @@ pub struct LevelChange {
     pub before_lots: i64,
     /// Lots after; 0 when the level is gone.
     pub after_lots: i64,
+}
+
+/// The orders at one price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Queue {
+    /// How many there are.
+    pub orders: u64,
+    /// Sum of the times at which each of them got its place, UTC ns.
+    pub placed_sum_ns: i128,
+}
+
+/// What happened to the orders of a side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OrderFlow {
+    /// Orders that entered, replaced ones among them.
+    pub add_count: u64,
+    /// Their lots.
+    pub add_lots: i128,
+    /// Withdrawals, in whole or in part; a replaced order is one.
+    pub cancel_count: u64,
+    /// Lots that were withdrawn.
+    pub cancel_lots: i128,
+    /// Executions, in whole or in part.
+    pub fill_count: u64,
+    /// Lots that were executed.
+    pub fill_lots: i128,
 }
 
 /// The settled book after one packet, as features see it.
@@ -94,6 +123,20 @@ pub trait BookView {
     /// What changed on a side since the last book with two sides that do not cross, in the order of
     /// events: a price may occur more than once. Empty for a book that was not built to record it.
     fn changes(&self, side: Side) -> &[LevelChange];
+
+    /// The orders at a price of a side, none when the level does not exist; `None` for a book of levels,
+    /// and for one that was not built to keep them.
+    fn queue(&self, side: Side, price_ticks: i64) -> Option<Queue> {
+        let _ = (side, price_ticks);
+        None
+    }
+
+    /// What happened to the orders of a side since the last book with two sides that do not cross; a
+    /// snapshot is no flow. `None` as for [`BookView::queue`].
+    fn order_flow(&self, side: Side) -> Option<OrderFlow> {
+        let _ = side;
+        None
+    }
 
     /// The best level of a side.
     #[inline]

@@ -6,7 +6,8 @@
 use bitflags::bitflags;
 use bytemuck::{Pod, Zeroable};
 
-use crate::book_view::Level;
+use crate::book_view::{Level, Side};
+use crate::order::{OrderEvent, OrderOp};
 use crate::packet::{Aggressor, BookOp, Packet, PacketKind, Trade};
 
 /// Kinds of [`MarketEvent`], as stored in its `kind` byte.
@@ -119,8 +120,8 @@ impl MarketEvent {
 
     /// Appends the event to a packet; `true` when it was the last event of the packet.
     ///
-    /// Header fields (times, sequence, symbol) are taken from the event. L3 kinds are refused with
-    /// `None`: they need the order table of the L3 book.
+    /// Header fields (times, sequence, symbol) are taken from the event. `None` for a kind that is not
+    /// known or changes the instrument.
     #[must_use]
     pub fn append_to(&self, packet: &mut Packet) -> Option<bool> {
         let flags = EventFlags::from_bits_truncate(self.flags);
@@ -153,6 +154,9 @@ impl MarketEvent {
                     aggressor,
                 });
             }
+            k if (EventKind::OrderAdd as u8..=EventKind::OrderFill as u8).contains(&k) => {
+                packet.orders.push(self.order(k, bid));
+            }
             k if k == EventKind::Reset as u8 => packet.kind = PacketKind::Reset,
             k if k == EventKind::Heartbeat as u8 => packet.kind = PacketKind::Heartbeat,
             _ => return None,
@@ -162,6 +166,18 @@ impl MarketEvent {
         packet.ts_recv_ns = self.ts_recv_ns;
         packet.seq = self.seq;
         Some(flags.contains(EventFlags::LAST_OF_PACKET))
+    }
+
+    fn order(&self, kind: u8, bid: bool) -> OrderEvent {
+        let op = match kind {
+            k if k == EventKind::OrderAdd as u8 => OrderOp::Add,
+            k if k == EventKind::OrderModify as u8 => OrderOp::Modify,
+            k if k == EventKind::OrderCancel as u8 => OrderOp::Cancel,
+            _ => OrderOp::Fill,
+        };
+        let side = if bid { Side::Bid } else { Side::Ask };
+        let Self { order_id, price_ticks, qty_lots, .. } = *self;
+        OrderEvent { order_id, price_ticks, qty_lots, side, op }
     }
 }
 
@@ -202,8 +218,38 @@ mod tests {
         assert_eq!(packet.levels, [Level::new(10, 3), Level::new(12, 0)]);
         assert_eq!(packet.trades[0].aggressor, Aggressor::Sell);
         assert_eq!((packet.ts_event_ns, packet.seq, packet.symbol_id), (5, 7, 1));
-        let order = MarketEvent { kind: EventKind::OrderAdd as u8, ..base };
-        assert_eq!(order.append_to(&mut packet), None);
+        let changed = MarketEvent { kind: EventKind::InstrumentChange as u8, ..base };
+        assert_eq!(changed.append_to(&mut packet), None);
+    }
+
+    #[test]
+    fn order_kinds_become_order_events() {
+        let kinds = [
+            (EventKind::OrderAdd, OrderOp::Add),
+            (EventKind::OrderModify, OrderOp::Modify),
+            (EventKind::OrderCancel, OrderOp::Cancel),
+            (EventKind::OrderFill, OrderOp::Fill),
+        ];
+        for ((kind, op), side) in
+            kinds.into_iter().zip([Side::Bid, Side::Ask, Side::Bid, Side::Ask])
+        {
+            let flags = if side == Side::Bid { EventFlags::BID } else { EventFlags::empty() };
+            let event = MarketEvent {
+                kind: kind as u8,
+                flags: (flags | EventFlags::LAST_OF_PACKET).bits(),
+                order_id: 77,
+                price_ticks: 10,
+                qty_lots: 3,
+                ..MarketEvent::default()
+            };
+            let mut packet = Packet::default();
+            assert_eq!(event.append_to(&mut packet), Some(true));
+            let want = OrderEvent { order_id: 77, price_ticks: 10, qty_lots: 3, side, op };
+            assert_eq!((&packet.orders[..], packet.event_count()), (&[want][..], 1));
+            assert!(packet.touches_book());
+            packet.clear();
+            assert!(packet.orders.is_empty() && !packet.touches_book());
+        }
     }
 
     #[test]
@@ -230,7 +276,7 @@ mod tests {
         assert_eq!((taken, at_once), (Some((11, true)), one_by_one));
         let rest = MarketEvent::append_packet(&events[11..], &mut Packet::default());
         assert_eq!(rest, Some((1, false)));
-        let order = event(EventKind::OrderAdd, bid, 1);
-        assert_eq!(MarketEvent::append_packet(&[order], &mut Packet::default()), None);
+        let changed = event(EventKind::InstrumentChange, bid, 1);
+        assert_eq!(MarketEvent::append_packet(&[changed], &mut Packet::default()), None);
     }
 }

@@ -8,15 +8,17 @@ mod book_view;
 mod decimal;
 mod event;
 mod instrument;
+mod order;
 mod packet;
 mod quality;
 mod state;
 mod time;
 
-pub use book_view::{BookNeeds, BookView, Level, LevelChange, Side};
+pub use book_view::{BookNeeds, BookView, Level, LevelChange, OrderFlow, Queue, Side};
 pub use decimal::{Decimal, DecimalError, MAX_SCALE, MAX_SCALED, POW10, parse_scaled};
 pub use event::{EventFlags, EventKind, MarketEvent};
 pub use instrument::{FeedKind, Instrument, InstrumentError, Sequencing};
+pub use order::{OrderEvent, OrderOp};
 pub use packet::{
     Aggressor, BookOp, LATE_RUN_PACKETS, LATE_RUN_SPAN_NS, Packet, PacketKind, Run, Trade,
 };

@@ -2,8 +2,10 @@
 //!
 //! The packet is the unit of everything: features are computed once, at its end. Level changes are
 //! kept in runs of one operation, so that the loop that applies them does not branch on the side.
+//! A feed of orders has order events in place of levels.
 
 use crate::book_view::Level;
+use crate::order::OrderEvent;
 
 /// Late packets in a row after which a missed reset is the likely cause (rule D2).
 pub const LATE_RUN_PACKETS: u64 = 64;
@@ -108,6 +110,9 @@ pub struct Packet {
     pub levels: Vec<Level>,
     /// Runs over [`Packet::levels`], in order; the last `end` equals the number of levels.
     pub run_ends: Vec<Run>,
+    /// Order events, in the order of the message; empty on feeds of levels. They apply after the runs,
+    /// which may then only clear.
+    pub orders: Vec<OrderEvent>,
     /// Trades, in the order of the message.
     pub trades: Vec<Trade>,
 }
@@ -115,15 +120,15 @@ pub struct Packet {
 impl Packet {
     /// Empties the packet and keeps its buffers.
     pub fn clear(&mut self) {
-        let (mut levels, mut run_ends, mut trades) = (
-            core::mem::take(&mut self.levels),
-            core::mem::take(&mut self.run_ends),
-            core::mem::take(&mut self.trades),
-        );
+        let (mut levels, mut run_ends) =
+            (core::mem::take(&mut self.levels), core::mem::take(&mut self.run_ends));
+        let (mut orders, mut trades) =
+            (core::mem::take(&mut self.orders), core::mem::take(&mut self.trades));
         levels.clear();
         run_ends.clear();
+        orders.clear();
         trades.clear();
-        *self = Self { levels, run_ends, trades, ..Self::default() };
+        *self = Self { levels, run_ends, orders, trades, ..Self::default() };
     }
 
     /// Appends one level change, extending the last run when the operation is the same.
@@ -187,12 +192,12 @@ impl Packet {
     #[inline]
     #[must_use]
     pub fn touches_book(&self) -> bool {
-        !self.run_ends.is_empty() || self.kind == PacketKind::Snapshot
+        !self.run_ends.is_empty() || !self.orders.is_empty() || self.kind == PacketKind::Snapshot
     }
 
-    /// Number of market events in the packet: level changes and trades.
+    /// Number of market events in the packet: level changes, order events and trades.
     #[must_use]
     pub fn event_count(&self) -> u64 {
-        (self.levels.len() + self.trades.len()) as u64
+        (self.levels.len() + self.orders.len() + self.trades.len()) as u64
     }
 }

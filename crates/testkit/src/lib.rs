@@ -5,12 +5,15 @@
 
 pub mod ccxt;
 pub mod chronicle;
+mod orders;
 
 use market_model::{
     Aggressor, BookOp, FeedKind, Instrument, Level, Packet, PacketKind, Sequencing, Trade,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+pub use orders::order_tape;
 
 /// Earliest event time of every tape, UTC ns: a midnight and a funding time.
 pub const START_NS: i64 = 1_700_006_400_000_000_000;
@@ -131,6 +134,11 @@ pub fn tape(count: usize) -> impl Strategy<Value = (Instrument, Vec<Packet>)> {
         let packets = assemble(&steps);
         (instrument, packets)
     })
+}
+
+/// A tape of levels, or one of orders.
+pub fn any_tape(count: usize) -> impl Strategy<Value = (Instrument, Vec<Packet>)> {
+    prop_oneof![2 => tape(count), 1 => order_tape(count)]
 }
 
 fn assemble(steps: &[Step]) -> Vec<Packet> {

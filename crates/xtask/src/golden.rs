@@ -2,6 +2,7 @@
 
 mod cases;
 mod lock;
+mod orders;
 mod play;
 mod tape;
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from typing import Any
 
+from .orders import Orders
+
 MAX_LEVELS = 50_000
 
 
@@ -56,6 +58,11 @@ class Side:
         for each in gone:
             del self.qty[each]
 
+    def become(self, levels: dict[int, int]) -> None:
+        """Hold these levels and no others."""
+        self.qty = levels
+        self.prices = sorted(levels)
+
     def level(self, i: int) -> tuple[int, int] | None:
         """Price and quantity of level ``i`` (0 is the best), if it exists."""
         if i >= len(self.prices):
@@ -85,11 +92,19 @@ class Book:
         self.bids = Side(best_last=True)
         self.asks = Side(best_last=False)
         self.unknown_deletes = 0
+        self.orders: Orders | None = None  # on a book of orders
 
     def clear(self) -> None:
-        """Remove every level of both sides."""
+        """Remove every level and every order of both sides."""
         self.bids.clear()
         self.asks.clear()
+        self.orders = None
+
+    @property
+    def is_two_sided(self) -> bool:
+        """Both sides have a level and do not cross."""
+        bid, ask = self.bids.level(0), self.asks.level(0)
+        return bid is not None and ask is not None and bid[0] <= ask[0]
 
     def check_capacity(self, runs: list[Any], replaces: bool) -> None:
         """Refuse runs that would leave too many levels; nothing is changed."""
@@ -103,6 +118,35 @@ class Book:
         trial.apply(runs)
         if max(len(trial.bids.prices), len(trial.asks.prices)) > MAX_LEVELS:
             raise BookCapacityError(f"more than {MAX_LEVELS} levels on a side")
+
+    def check_orders(self, runs: list[Any], events: list[Any], replaces: bool) -> None:
+        """Refuse a packet of another kind than the book, and orders out of range; nothing is changed."""
+        held = None if replaces else self.orders
+        if held is None and not events:
+            return
+        has_levels = not replaces and self.orders is None and (self.bids.prices or self.asks.prices)
+        if has_levels or any(op.startswith("set") and levels for op, levels in runs):
+            raise BookCapacityError("levels and orders in one book")
+        (held or Orders(self.tick_scaled, self.lot_scaled)).check(events)
+
+    def apply_orders(self, runs: list[Any], events: list[Any], now: int, replaces: bool) -> bool:
+        """Apply a packet of a feed of orders; whether it contradicts the book."""
+        if self.orders is None:
+            self.orders = Orders(self.tick_scaled, self.lot_scaled)
+        orders = self.orders
+        if self.is_two_sided:
+            orders.forget_flow()
+        before = orders.contradictions
+        for op, levels in runs:
+            if op.startswith("clear"):
+                orders.clear(op.removeprefix("clear_"), levels[0][0] * self.tick_scaled if levels else None)
+        for event in events:
+            orders.apply(event, now)
+        if replaces:
+            orders.forget_flow()
+        self.bids.become(orders.levels("bid"))
+        self.asks.become(orders.levels("ask"))
+        return orders.contradictions > before
 
     def apply(self, runs: list[Any]) -> None:
         """Apply runs of level changes, in order."""

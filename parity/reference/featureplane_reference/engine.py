@@ -120,6 +120,7 @@ class Engine:
         replaces = packet.kind == "snapshot" or (is_book and self.instrument.feed == "snapshot")
         if is_book:
             self.book.check_capacity(packet.runs, replaces)
+            self.book.check_orders(packet.runs, packet.orders, replaces)
 
         flags = self.advance_clock(packet, is_book)
         if verdict == sequencing.GAP:
@@ -195,7 +196,11 @@ class Engine:
             self.snapshot_seen = True
         if replaces:
             self.book.clear()
-        self.book.apply(packet.runs)
+        if packet.orders or self.book.orders is not None:
+            if self.book.apply_orders(packet.runs, packet.orders, self.t_eff or 0, replaces):
+                self.snapshot_seen = False
+        else:
+            self.book.apply(packet.runs)
         self.sequencer.accept(packet)
         self.status = LIVE
         self.book_applied = True

@@ -39,6 +39,7 @@ FLAG_NAMES = (
 
 PACKET_KINDS = ("delta", "snapshot", "reset", "heartbeat", "rejected")
 BOOK_OPS = ("set_bid", "set_ask", "clear_bid", "clear_ask")
+ORDER_OPS = ("add", "modify", "cancel", "fill")
 DEFAULT_MAX_AGE_NS = 10_000_000_000
 
 
@@ -85,6 +86,7 @@ class Packet:
     prev_seq: int = 0
     checksum_mismatch: bool = False
     runs: list[Any] = field(default_factory=list)
+    orders: list[Any] = field(default_factory=list)
     trades: list[Any] = field(default_factory=list)
 
     @classmethod
@@ -97,6 +99,10 @@ class Packet:
         for op, _ in runs:
             if op not in BOOK_OPS:
                 raise ValueError(f"unknown book operation {op!r}")
+        orders = raw.get("o", [])
+        for op, _, side, _, _ in orders:
+            if op not in ORDER_OPS or side not in ("bid", "ask"):
+                raise ValueError(f"unknown order event {op!r} of side {side!r}")
         return cls(
             kind=kind,
             ts_event=raw.get("e", 0),
@@ -106,13 +112,14 @@ class Packet:
             prev_seq=raw.get("p", 0),
             checksum_mismatch=bool(raw.get("c", 0)),
             runs=runs,
+            orders=orders,
             trades=raw.get("t", []),
         )
 
     @property
     def has_book_content(self) -> bool:
-        """A book packet has at least one run or is a snapshot."""
-        return self.kind == "snapshot" or (self.kind == "delta" and bool(self.runs))
+        """A book packet has at least one run or order event, or is a snapshot."""
+        return self.kind == "snapshot" or (self.kind == "delta" and bool(self.runs or self.orders))
 
     @property
     def has_trades(self) -> bool:
@@ -120,6 +127,6 @@ class Packet:
         return self.kind in ("delta", "snapshot") and bool(self.trades)
 
     @property
-    def content(self) -> tuple[Any, Any]:
+    def content(self) -> tuple[Any, Any, Any]:
         """What two packets must share to be called equal."""
-        return (self.runs, self.trades)
+        return (self.runs, self.orders, self.trades)

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use market_model::{BookOp, FeedKind, Level, Packet, PacketKind};
 
 use super::Defect;
+use super::orders::Orders;
 
 /// Levels that one side may hold (`specs/semantics.md`, rule 8).
 const MAX_LEVELS: usize = 50_000;
@@ -23,6 +24,8 @@ pub(super) enum Shape {
 pub(super) struct Book {
     pub(super) bids: Vec<(i64, i64)>,
     pub(super) asks: Vec<(i64, i64)>,
+    /// The orders that the levels are made of, on a feed of orders.
+    pub(super) orders: Option<Orders>,
 }
 
 fn descending(a: i64, b: i64) -> Ordering {
@@ -58,16 +61,20 @@ fn clear(
 }
 
 impl Book {
-    /// Applies the runs of a packet in order; `false`, and a spoiled book, when a side overflows.
+    /// Applies the runs of a packet in order; `false`, and a spoiled book, when it does not fit.
     pub(super) fn apply(
         &mut self,
         packet: &Packet,
         feed: FeedKind,
+        now_ns: i64,
         defect: Option<Defect>,
     ) -> bool {
-        if packet.kind == PacketKind::Snapshot || feed == FeedKind::Snapshot {
-            self.bids.clear();
-            self.asks.clear();
+        let replaces = packet.kind == PacketKind::Snapshot || feed == FeedKind::Snapshot;
+        if replaces {
+            *self = Self::default();
+        }
+        if self.orders.is_some() || !packet.orders.is_empty() {
+            return self.apply_orders(packet, replaces, now_ns, defect);
         }
         for (op, levels) in packet.runs() {
             match op {
@@ -90,10 +97,39 @@ impl Book {
         true
     }
 
+    fn apply_orders(
+        &mut self,
+        packet: &Packet,
+        replaces: bool,
+        now_ns: i64,
+        defect: Option<Defect>,
+    ) -> bool {
+        let sets = |(op, levels): (BookOp, &[Level])| {
+            matches!(op, BookOp::SetBid | BookOp::SetAsk) && !levels.is_empty()
+        };
+        let has_levels = self.orders.is_none() && self.bids.len() + self.asks.len() > 0;
+        if packet.runs().any(sets) || has_levels {
+            return false;
+        }
+        let is_settled = matches!(self.shape(), Shape::TwoSided | Shape::Locked);
+        let orders = self.orders.get_or_insert_default();
+        if !orders.admit(packet) {
+            return false;
+        }
+        orders.apply(packet, now_ns, is_settled, defect);
+        if replaces && defect != Some(Defect::SnapshotIsOrderFlow) {
+            orders.flows = Default::default();
+        }
+        (self.bids, self.asks) = (orders.levels(true), orders.levels(false));
+        self.bids.len().max(self.asks.len()) <= MAX_LEVELS
+    }
+
     /// Whether a packet fits, tried on a copy when its size alone does not tell.
     pub(super) fn fits(&self, packet: &Packet, feed: FeedKind) -> bool {
+        let is_of_orders = self.orders.is_some() || !packet.orders.is_empty();
         let largest = self.bids.len().max(self.asks.len()) + packet.levels.len();
-        largest <= MAX_LEVELS || self.clone().apply(packet, feed, None)
+        let is_small = !is_of_orders && largest <= MAX_LEVELS;
+        is_small || self.clone().apply(packet, feed, 0, None)
     }
 
     /// How the sides stand.

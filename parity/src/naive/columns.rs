@@ -66,7 +66,7 @@ pub(super) fn round_float(x: f64, defect: Option<Defect>) -> f64 {
 }
 
 /// `round_half_even(num / den)`, exact; `den > 0`.
-fn round_rational(num: i128, den: i128, defect: Option<Defect>) -> i128 {
+pub(super) fn round_rational(num: i128, den: i128, defect: Option<Defect>) -> i128 {
     let floor = num.div_euclid(den);
     let twice_rest = 2 * num.rem_euclid(den);
     let odd = floor.rem_euclid(2) == 1;
@@ -104,22 +104,9 @@ impl Scene<'_> {
             "depth" => self.depth(feature),
             "shape" => self.shape(feature),
             "weighted_depth" => self.weighted_depth(feature),
-            "order_flow_l3" => self.order_flow_l3(feature),
             "time" => self.time(feature.column.id),
             _ => None,
         }
-    }
-
-    /// A book of levels has no orders (`specs/features/order_flow_l3.md`).
-    fn order_flow_l3(&self, feature: &Feature) -> Option<Value> {
-        let guess = match (self.defect, feature.column.id) {
-            (Some(Defect::OrdersAreZero), _) => 0,
-            (Some(Defect::OrdersAreLevels), "best_bid_orders" | "best_ask_orders") => 1,
-            (Some(Defect::OrdersAreLots), "bid_add_count") => self.quote.bid_qty,
-            _ => return None,
-        };
-        let is_float = feature.column.dtype == feature_kernel::meta::Dtype::F64;
-        Some(if is_float { Value::Float(guess as f64) } else { Value::Int(guess) })
     }
 
     fn top(&self, column: &str) -> Option<Value> {

@@ -122,6 +122,26 @@ defects! {
     OrdersAreLevels = "orders_are_levels",
     /// A quantity is taken for a number of orders.
     OrdersAreLots = "orders_are_lots",
+    /// An execution of a part removes the whole order.
+    PartialFillRemoves = "partial_fill_removes",
+    /// An order that is reduced goes to the end of its queue.
+    ReducedLosesPlace = "reduced_loses_place",
+    /// An order that grows keeps its place.
+    ReplacedKeepsPlace = "replaced_keeps_place",
+    /// Executions count as withdrawals, and the other way round.
+    FillsAreCancels = "fills_are_cancels",
+    /// The orders of a snapshot have entered with it.
+    SnapshotIsOrderFlow = "snapshot_is_order_flow",
+    /// What happened to orders before the first frame is flow of the first frame.
+    FirstOrdersFlow = "first_orders_flow",
+    /// What a frozen packet did to orders is lost.
+    OrderFlowForgetsFrozen = "order_flow_forgets_frozen",
+    /// Windows of order flow are evicted by book packets only.
+    OrderWindowsRest = "order_windows_rest",
+    /// Mean ages are truncated and not rounded.
+    AgeTruncated = "age_truncated",
+    /// An unknown order leaves no flag.
+    ContradictionUnseen = "contradiction_unseen",
     /// Trades are signed by the quotes after their packet.
     SignedByNewQuotes = "signed_by_new_quotes",
     /// Quotes and prices before a gap tell the side of trades after it.

@@ -6,6 +6,7 @@ use super::changes::Changes;
 use super::columns::{Scene, Value};
 use super::levels::{LevelFlow, NormFlow};
 use super::momentum::Momentum;
+use super::order_flow::OrderFlow;
 use super::regime::Past;
 use super::steps::Moment;
 
@@ -19,6 +20,7 @@ pub(super) enum Memory {
     Past(Past),
     Momentum(Momentum),
     Changes(Changes),
+    OrderFlow(OrderFlow),
 }
 
 impl Memory {
@@ -30,6 +32,7 @@ impl Memory {
             "regime" => Self::Past(Past::default()),
             "momentum" => Self::Momentum(Momentum::default()),
             "ofi_flow" => Self::Changes(Changes::default()),
+            "order_flow_l3" => Self::OrderFlow(OrderFlow::default()),
             _ => Self::Nothing,
         }
     }
@@ -43,6 +46,7 @@ impl Memory {
             Self::Past(memory) => memory.step(feature, scene, moment),
             Self::Momentum(memory) => memory.step(feature, scene, moment),
             Self::Changes(memory) => memory.step(feature, scene, moment),
+            Self::OrderFlow(memory) => memory.step(feature, scene, moment),
         }
     }
 
@@ -55,6 +59,7 @@ impl Memory {
             Self::Past(memory) => memory.value(feature, scene),
             Self::Momentum(memory) => memory.value(feature, scene),
             Self::Changes(memory) => memory.value(feature, scene),
+            Self::OrderFlow(memory) => memory.value(feature, scene),
         }
     }
 }

@@ -104,6 +104,7 @@ fn by_time(packet: &Packet, last: &Packet, defect: Option<Defect>) -> Verdict {
     let same_content = packet.kind == last.kind
         && packet.levels == last.levels
         && packet.run_ends == last.run_ends
+        && packet.orders == last.orders
         && packet.trades == last.trades;
     let same_content = same_content || defect == Some(Defect::StampIsEnough);
     if packet.ts_event_ns < last.ts_event_ns {

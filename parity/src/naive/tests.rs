@@ -6,6 +6,9 @@ use market_model::{
     Trade,
 };
 
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
 use super::{Defect, Naive};
 
 const T0: i64 = 1_700_000_000_000_000_000;
@@ -314,15 +317,21 @@ fn noise(seed: u64) -> Vec<Packet> {
 }
 
 fn frames(set: &FeatureSet, instrument: &Instrument, defect: Option<Defect>) -> Vec<u8> {
-    let mut naive = Naive::new(set, instrument);
-    if let Some(defect) = defect {
-        naive = naive.with_defect(defect);
-    }
     let mut bytes = Vec::new();
-    for packet in noise(42) {
-        naive.push(&packet, &mut bytes);
+    for packets in noises_of_orders().into_iter().chain([noise(42)]) {
+        let mut naive = Naive::new(set, instrument);
+        if let Some(defect) = defect {
+            naive = naive.with_defect(defect);
+        }
+        packets.iter().for_each(|packet| naive.push(packet, &mut bytes));
     }
     bytes
+}
+
+/// What happens to orders, from one fixed seed.
+fn noises_of_orders() -> Vec<Vec<Packet>> {
+    let mut runner = TestRunner::deterministic();
+    (0..4).map(|_| testkit::order_tape(150).new_tree(&mut runner).unwrap().current().1).collect()
 }
 
 #[test]

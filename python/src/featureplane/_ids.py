@@ -212,6 +212,8 @@ Format = Literal[
     "dbn",
     "cryptofeed",
     "bybit",
+    "bitstamp-l3",
+    "bitfinex-l3",
     "events",
 ]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -81,6 +81,13 @@ pub(crate) fn run(args: &Inspect) -> anyhow::Result<u8> {
 /// What the input itself says of its book.
 fn book_checks(found: &Inspection) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
+    if found.order_events > 0 {
+        let events = print::count(found.order_events);
+        let [unknown, known, overdrawn] = found.order_faults.map(print::count);
+        let faults =
+            format!("{unknown} of unknown orders, {known} added twice, {overdrawn} overdrawn");
+        rows.push(("order events", format!("{events}; {faults}")));
+    }
     if found.revealed_levels > 0 {
         let revealed = print::count(found.revealed_levels);
         rows.push(("from below", format!("{revealed} levels came into view")));

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use market_model::{
-    Aggressor, BookOp, Decimal, FeedKind, Instrument, Level, Packet, PacketKind, Sequencing,
-    StateError, StateReader, StateWriter, Trade,
+    Aggressor, BookOp, FeedKind, Instrument, Level, Packet, PacketKind, Sequencing, StateError,
+    StateReader, StateWriter, Trade,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -17,13 +17,10 @@ use super::calendar::{Unit, unix_ns};
 use super::grid::Grid;
 use super::json::{decimal_text, each_row, number, object, present, text};
 use super::line_feed::{LineDecoder, LineFeed, Refusal, too_long};
-use super::survey::{Survey, is_noisy};
+use super::survey::Survey;
 use crate::bytes::{Line, Lines};
 use crate::error::{Error, FieldFault, Location, excerpt};
 use crate::source::{OpenOptions, Source, SourceStats, UntilEnd};
-
-/// Relative error, in units of 10^-15, of a decimal that went through a float.
-const FLOAT_NOISE: u128 = 8;
 
 #[derive(Deserialize)]
 struct Outer<'a> {
@@ -425,31 +422,12 @@ impl Decoder {
                 let expected = "at most 10000 levels of one side";
                 return Err(FieldFault { field, expected, found: "more".into() });
             }
-            let (price_ticks, price_rounded) = self.price(field, price)?;
+            let (price_ticks, price_rounded) = self.grid.price_through_float(field, price)?;
             let (qty_lots, qty_rounded) = self.grid.qty(field, qty)?;
             stats.rounded += u64::from(price_rounded) + u64::from(qty_rounded);
             packet.push_level(op, Level { price_ticks, qty_lots });
             Ok(())
         })
-    }
-
-    /// Ticks of a price; what a float added to a price on the grid is taken away.
-    fn price(&self, field: &'static str, text: &[u8]) -> Result<(i64, bool), FieldFault> {
-        let exact = self.grid.price(field, text);
-        let settled = || {
-            let decimal = Decimal::parse(text).ok().filter(|decimal| is_noisy(*decimal))?;
-            let (scaled, _) = decimal.to_scaled(self.grid.price_scale).ok()?;
-            let shift = u32::try_from(decimal.scale - i32::from(self.grid.price_scale)).ok()?;
-            let whole = i128::from(scaled).checked_mul(10_i128.checked_pow(shift)?)?;
-            let off = decimal.mantissa.abs_diff(whole).checked_mul(10_u128.pow(15))?;
-            let is_near = off <= decimal.mantissa.unsigned_abs().checked_mul(FLOAT_NOISE)?;
-            let is_on_grid = scaled > 0 && scaled % self.grid.tick_scaled == 0;
-            (is_near && is_on_grid).then(|| scaled / self.grid.tick_scaled)
-        };
-        match exact {
-            Ok(ticks) => Ok((ticks, false)),
-            Err(fault) => settled().map(|ticks| (ticks, true)).ok_or(fault),
-        }
     }
 
     fn trades(
@@ -461,7 +439,7 @@ impl Decoder {
         for trade in record.trades()? {
             let time = time_ns("timestamp", trade.timestamp)?;
             let (price_ticks, price_rounded) =
-                self.price("price", decimal_text(("price", trade.price))?)?;
+                self.grid.price_through_float("price", decimal_text(("price", trade.price))?)?;
             let (qty_lots, qty_rounded) =
                 self.grid.qty("amount", decimal_text(("amount", trade.amount))?)?;
             let aggressor = match present(trade.side).map(RawValue::get) {

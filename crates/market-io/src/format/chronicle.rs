@@ -256,7 +256,7 @@ impl ChronicleFeed {
                     });
                 }
                 Err(Refusal::OrderEvent) => {
-                    let what = "order-by-order events (book mode 1) come with the L3 book".into();
+                    let what = "order-by-order events (book mode 1) are not read".into();
                     return Err(Error::Unsupported { location: self.records.location(), what });
                 }
             }

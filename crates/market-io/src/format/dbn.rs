@@ -1,9 +1,11 @@
-//! Databento binary files (`specs/inputs/dbn.md`): schemas `mbp-1`, `mbp-10`, `trades`.
+//! Databento binary files (`specs/inputs/dbn.md`): schemas `mbo`, `mbp-1`, `mbp-10`, `trades`.
 //!
-//! A packet ends with the record that has `F_LAST`; its book is the one that its last record shows.
-//! Records of the schema `trades` lack that flag and are packets of their own.
+//! A packet ends with the record that has `F_LAST`; its book is the one that its last record shows, or
+//! its orders are those of all records. Records of the schema `trades` lack that flag and are packets of
+//! their own.
 
 mod file;
+mod orders;
 
 use std::path::PathBuf;
 
@@ -12,6 +14,7 @@ use market_model::{
 };
 
 use self::file::{DbnFile, MAGIC};
+use self::orders::Orders;
 use super::grid::Grid;
 use super::survey::Survey;
 use crate::bytes::{total_bytes, u32_at, u64_at};
@@ -25,6 +28,7 @@ const F_LAST: u8 = 1 << 7;
 /// Records up to their levels.
 const EVENT_BYTES: usize = 48;
 const LEVEL_BYTES: usize = 32;
+const ORDER_BYTES: usize = 56;
 
 /// Record types.
 const TRADE: u8 = 0;
@@ -45,6 +49,7 @@ pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
         is_filtered: options.symbol.is_some(),
         instrument,
         stats: SourceStats::default(),
+        orders: Orders::default(),
         bytes: Vec::new(),
     })))
 }
@@ -127,7 +132,7 @@ fn survey(options: &OpenOptions) -> Result<Instrument, Error> {
             survey.price(format!("{price}e-{PRICE_DECIMALS}").as_bytes());
         }
     }
-    let mut instrument = survey.finish(path, "records of mbp-1, mbp-10 or trades")?;
+    let mut instrument = survey.finish(path, "records of mbo, mbp-1, mbp-10 or trades")?;
     instrument.venue = venue;
     instrument.sequencing = Sequencing::Arrival;
     if has_books {
@@ -136,9 +141,11 @@ fn survey(options: &OpenOptions) -> Result<Instrument, Error> {
     Ok(instrument)
 }
 
-/// A record that has an event and, unless it is of the schema `trades`, the book after it.
+/// A record of an event: of one order, or with the book after it, or of the schema `trades`.
 struct Event<'a> {
     instrument_id: u32,
+    /// Of the schema `mbo` only.
+    order_id: Option<u64>,
     ts_event: u64,
     price: i64,
     size: u32,
@@ -152,6 +159,9 @@ struct Event<'a> {
 impl<'a> Event<'a> {
     /// `None` for records of other types, and for those whose length is not that of their type.
     fn read(bytes: &'a [u8]) -> Option<Self> {
+        if bytes[1] == MBO {
+            return Self::read_order(bytes);
+        }
         let levels = match bytes[1] {
             TRADE => 0,
             MBP_1 => 1,
@@ -163,6 +173,7 @@ impl<'a> Event<'a> {
         let levels = bytes.get(EVENT_BYTES..end)?;
         Some(Self {
             instrument_id: u32_at(bytes, 4),
+            order_id: None,
             ts_event: u64_at(bytes, 8),
             price: u64_at(bytes, 16).cast_signed(),
             size: u32_at(bytes, 24),
@@ -172,6 +183,27 @@ impl<'a> Event<'a> {
             ts_recv: u64_at(bytes, 32),
             levels,
         })
+    }
+
+    fn read_order(bytes: &'a [u8]) -> Option<Self> {
+        let bytes = bytes.get(..ORDER_BYTES)?;
+        Some(Self {
+            instrument_id: u32_at(bytes, 4),
+            order_id: Some(u64_at(bytes, 16)),
+            ts_event: u64_at(bytes, 8),
+            price: u64_at(bytes, 24).cast_signed(),
+            size: u32_at(bytes, 32),
+            action: bytes[38],
+            side: bytes[39],
+            flags: bytes[36],
+            ts_recv: u64_at(bytes, 40),
+            levels: &[],
+        })
+    }
+
+    fn is_last(&self) -> bool {
+        let is_trade_alone = self.order_id.is_none() && self.levels.is_empty();
+        self.flags & F_LAST != 0 || is_trade_alone
     }
 
     /// Bid and ask of each level: side, price, size.
@@ -192,6 +224,7 @@ struct DbnFeed {
     grid: Grid,
     is_filtered: bool,
     stats: SourceStats,
+    orders: Orders,
     bytes: Vec<u8>,
 }
 
@@ -202,7 +235,7 @@ impl DbnFeed {
         while self.records.next(&mut self.bytes)? {
             self.stats.records += 1;
             let Some(event) = Event::read(&self.bytes) else {
-                ignore(&self.bytes, &self.records, &mut self.stats)?;
+                self.stats.ignore(format!("record type {:#04x}", self.bytes[1]).as_bytes());
                 continue;
             };
             let (name, number) = self.records.names(event.instrument_id);
@@ -217,13 +250,18 @@ impl DbnFeed {
                 self.stats.ignore(b"another symbol");
                 continue;
             }
+            if event.order_id.is_some() && self.instrument.feed == FeedKind::Snapshot {
+                self.stats.ignore(b"order beside levels");
+                continue;
+            }
             is_open = true;
             if fault.is_none()
-                && let Err(wrong) = add(&event, &self.grid, packet, &mut self.stats)
+                && let Err(wrong) =
+                    add(&event, &self.grid, &mut self.orders, packet, &mut self.stats)
             {
                 fault = Some(wrong.at(self.records.location(), &self.instrument.symbol));
             }
-            if event.flags & F_LAST != 0 || event.levels.is_empty() {
+            if event.is_last() {
                 if let Some(fault) = fault {
                     self.stats.refuse(packet, fault);
                 }
@@ -237,37 +275,20 @@ impl DbnFeed {
     }
 }
 
-/// Counts a record of another type; order-by-order records are an error.
-fn ignore(bytes: &[u8], records: &Records, stats: &mut SourceStats) -> Result<(), Error> {
-    if bytes[1] == MBO {
-        let what = "mbo record: order-by-order records come with the L3 book".into();
-        return Err(Error::Unsupported { location: records.location(), what });
-    }
-    stats.ignore(format!("record type {:#04x}", bytes[1]).as_bytes());
-    Ok(())
-}
-
 fn add(
     event: &Event<'_>,
     grid: &Grid,
+    orders: &mut Orders,
     packet: &mut Packet,
     stats: &mut SourceStats,
 ) -> Result<(), FieldFault> {
     packet.ts_event_ns = packet.ts_event_ns.max(time_ns("ts_event", event.ts_event)?);
     packet.ts_recv_ns = time_ns("ts_recv", event.ts_recv)?;
+    if let Some(order_id) = event.order_id {
+        return orders.add(event, order_id, grid, packet, stats);
+    }
     if event.action == b'T' {
-        let price_ticks = grid.price_of("price", event.price, PRICE_DECIMALS)?;
-        let (qty_lots, _) = grid.qty_of("size", event.size.into(), 0)?;
-        let aggressor = match event.side {
-            b'A' => Aggressor::Sell,
-            b'B' => Aggressor::Buy,
-            _ => Aggressor::Unknown,
-        };
-        if qty_lots == 0 {
-            stats.ignore(b"trade of quantity 0");
-        } else {
-            packet.trades.push(Trade { price_ticks, qty_lots, aggressor });
-        }
+        push_trade(event, grid, packet, stats)?;
     }
     if event.levels.is_empty() {
         return Ok(());
@@ -286,6 +307,27 @@ fn add(
                 packet.push_level(op, Level { price_ticks, qty_lots });
             }
         }
+    }
+    Ok(())
+}
+
+fn push_trade(
+    event: &Event<'_>,
+    grid: &Grid,
+    packet: &mut Packet,
+    stats: &mut SourceStats,
+) -> Result<(), FieldFault> {
+    let price_ticks = grid.price_of("price", event.price, PRICE_DECIMALS)?;
+    let (qty_lots, _) = grid.qty_of("size", event.size.into(), 0)?;
+    let aggressor = match event.side {
+        b'A' => Aggressor::Sell,
+        b'B' => Aggressor::Buy,
+        _ => Aggressor::Unknown,
+    };
+    if qty_lots == 0 {
+        stats.ignore(b"trade of quantity 0");
+    } else {
+        packet.trades.push(Trade { price_ticks, qty_lots, aggressor });
     }
     Ok(())
 }

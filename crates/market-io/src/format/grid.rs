@@ -4,6 +4,11 @@ use market_model::{Decimal, DecimalError, Instrument, parse_scaled};
 
 use crate::error::FieldFault;
 
+/// A decimal that went through a float shows its noise from this digit on.
+const NOISY_DIGITS: u32 = 16;
+/// Relative error, in units of 10^-15, of a decimal that went through a float.
+const FLOAT_NOISE: u128 = 8;
+
 /// The grid of an instrument.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Grid {
@@ -29,6 +34,29 @@ impl Grid {
     pub(super) fn price(&self, field: &'static str, text: &[u8]) -> Result<i64, FieldFault> {
         let scaled = parse_scaled(text, self.price_scale).map_err(|e| wrong(e, field, text))?;
         self.ticks(field, scaled, text)
+    }
+
+    /// Ticks of a price, and whether what a float added to a price on the grid was taken away.
+    pub(super) fn price_through_float(
+        &self,
+        field: &'static str,
+        text: &[u8],
+    ) -> Result<(i64, bool), FieldFault> {
+        let exact = self.price(field, text);
+        let settled = || {
+            let decimal = Decimal::parse(text).ok().filter(|decimal| is_noisy(*decimal))?;
+            let (scaled, _) = decimal.to_scaled(self.price_scale).ok()?;
+            let shift = u32::try_from(decimal.scale - i32::from(self.price_scale)).ok()?;
+            let whole = i128::from(scaled).checked_mul(10_i128.checked_pow(shift)?)?;
+            let off = decimal.mantissa.abs_diff(whole).checked_mul(10_u128.pow(15))?;
+            let is_near = off <= decimal.mantissa.unsigned_abs().checked_mul(FLOAT_NOISE)?;
+            let is_on_grid = scaled > 0 && scaled % self.tick_scaled == 0;
+            (is_near && is_on_grid).then(|| scaled / self.tick_scaled)
+        };
+        match exact {
+            Ok(ticks) => Ok((ticks, false)),
+            Err(fault) => settled().map(|ticks| (ticks, true)).ok_or(fault),
+        }
     }
 
     /// Lots of a quantity, and whether it was rounded.
@@ -107,6 +135,15 @@ impl Grid {
         }
         Ok((scaled / self.lot_scaled, inexact))
     }
+}
+
+/// Whether a number has so many digits that the last may be the noise of a float.
+pub(super) fn is_noisy(decimal: Decimal) -> bool {
+    let mut mantissa = decimal.mantissa.unsigned_abs();
+    while mantissa != 0 && mantissa.is_multiple_of(10) {
+        mantissa /= 10;
+    }
+    mantissa.checked_ilog10().is_some_and(|log| log + 1 >= NOISY_DIGITS)
 }
 
 fn written(mantissa: i64, decimals: u8) -> String {

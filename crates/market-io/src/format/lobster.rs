@@ -1,8 +1,9 @@
 //! LOBSTER message and orderbook files (`specs/inputs/lobster.md`).
 //!
 //! Row i of the orderbook file is the visible book after row i of the message file. A packet is one
-//! row: what must change so that the book is the row again.
+//! row: what must change so that the book is the row again. Message files alone give order events.
 
+mod messages;
 mod name;
 mod row;
 
@@ -13,6 +14,7 @@ use market_model::{
     Aggressor, BookOp, Instrument, Level, Packet, PacketKind, Run, Sequencing, Trade, check_ns,
 };
 
+use self::messages::MessageFeed;
 use self::name::FileName;
 use self::row::{Book, EventKind, Kind, MAX_PRICE_DECIMALS, Message, kind_of};
 use super::grid::Grid;
@@ -30,10 +32,15 @@ pub(super) fn looks_like(head: &[u8]) -> bool {
 pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     let pairs = Pairs::sort(options)?;
     let instrument = survey(options, &pairs)?;
+    let messages = Lines::open(&pairs.messages)?;
+    let grid = Grid::new(&instrument, options.strict_scale);
+    if pairs.books.is_empty() {
+        return Ok(Box::new(UntilEnd::new(MessageFeed::new(messages, instrument, grid))));
+    }
     Ok(Box::new(UntilEnd::new(LobsterFeed {
-        messages: Lines::open(&pairs.messages)?,
+        messages,
         books: Lines::open(&pairs.books)?,
-        grid: Grid::new(&instrument, options.strict_scale),
+        grid,
         instrument,
         stats: SourceStats::default(),
         day: PathBuf::new(),
@@ -44,7 +51,7 @@ pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     })))
 }
 
-/// The files of a stream, day by day.
+/// The files of a stream, day by day; the orderbook files of all days, or of none.
 struct Pairs {
     messages: Vec<PathBuf>,
     books: Vec<PathBuf>,
@@ -68,31 +75,38 @@ impl Pairs {
                 }
             }
         }
-        if messages.len() != books.len() {
+        if messages.is_empty() || (messages.len() != books.len() && !books.is_empty()) {
             return Err(Error::Option {
                 option: "input",
-                expected: "as many LOBSTER message files as orderbook files",
+                expected: "LOBSTER message files, and as many orderbook files or none",
                 found: format!("{} and {}", messages.len(), books.len()),
             });
         }
-        let mut symbol = String::new();
+        let symbol = one_ticker(&messages)?;
         for (message, book) in messages.iter().zip(&books) {
-            let name = FileName::parse(message)?;
-            if name != FileName::parse(book)? {
+            if FileName::parse(message)? != FileName::parse(book)? {
                 return Err(Error::Option {
                     option: "input",
                     expected: "message and orderbook files of the same ticker and days, in order",
                     found: quoted(book.as_os_str().as_encoded_bytes()),
                 });
             }
-            if !symbol.is_empty() && symbol != name.ticker {
-                let location = Location::file(message);
-                return Err(Error::SeveralSymbols { location, first: symbol, second: name.ticker });
-            }
-            symbol = name.ticker;
         }
         Ok(Self { messages, books, symbol })
     }
+}
+
+fn one_ticker(messages: &[PathBuf]) -> Result<String, Error> {
+    let mut symbol = String::new();
+    for message in messages {
+        let name = FileName::parse(message)?;
+        if !symbol.is_empty() && symbol != name.ticker {
+            let location = Location::file(message);
+            return Err(Error::SeveralSymbols { location, first: symbol, second: name.ticker });
+        }
+        symbol = name.ticker;
+    }
+    Ok(symbol)
 }
 
 /// Price decimals of every message, hidden executions between two ticks included.
@@ -173,12 +187,7 @@ impl LobsterFeed {
     }
 
     fn fill(&mut self, message: &Message, packet: &mut Packet) -> Result<(), FieldFault> {
-        packet.ts_event_ns = self.midnight_ns + message.since_midnight_ns;
-        check_ns(packet.ts_event_ns).map_err(|wrong| FieldFault {
-            field: "time",
-            expected: "seconds after midnight",
-            found: wrong.to_string(),
-        })?;
+        packet.ts_event_ns = event_time_ns(self.midnight_ns, message)?;
         let follows = self.before.as_ref().and_then(|before| {
             self.expected.clone_from(before);
             self.expected.apply(message, self.after.width);
@@ -204,7 +213,7 @@ impl LobsterFeed {
     fn kind(&mut self, message: &Message, packet: &mut Packet) -> Result<(), FieldFault> {
         self.stats.depth_updates += u64::from(message.kind.is_of_the_book());
         if message.kind.is_execution() {
-            self.trade(message, packet)?;
+            push_trade(&self.grid, &mut self.stats, message, packet)?;
         }
         if packet.kind == PacketKind::Snapshot || packet.touches_book() {
             return Ok(());
@@ -219,33 +228,45 @@ impl LobsterFeed {
         }
         Ok(())
     }
+}
 
-    fn trade(&mut self, message: &Message, packet: &mut Packet) -> Result<(), FieldFault> {
-        let price = self.grid.price_of("price", message.price, MAX_PRICE_DECIMALS);
-        let price_ticks = match price {
-            Ok(ticks) => ticks,
-            // Hidden orders trade between the ticks, too.
-            Err(_) if message.kind == EventKind::Hidden => {
-                self.stats.ignore(b"hidden execution off the tick grid");
-                return Ok(());
-            }
-            Err(fault) => return Err(fault),
-        };
-        let (qty_lots, was_rounded) = self.grid.qty_of("size", message.size, 0)?;
-        self.stats.rounded += u64::from(was_rounded);
-        if qty_lots == 0 {
-            self.stats.ignore(b"trade of quantity 0");
+fn event_time_ns(midnight_ns: i64, message: &Message) -> Result<i64, FieldFault> {
+    check_ns(midnight_ns + message.since_midnight_ns).map_err(|wrong| FieldFault {
+        field: "time",
+        expected: "seconds after midnight",
+        found: wrong.to_string(),
+    })
+}
+
+fn push_trade(
+    grid: &Grid,
+    stats: &mut SourceStats,
+    message: &Message,
+    packet: &mut Packet,
+) -> Result<(), FieldFault> {
+    let price_ticks = match grid.price_of("price", message.price, MAX_PRICE_DECIMALS) {
+        Ok(ticks) => ticks,
+        // Hidden orders trade between the ticks, too.
+        Err(_) if message.kind == EventKind::Hidden => {
+            stats.ignore(b"hidden execution off the tick grid");
             return Ok(());
         }
-        // The direction is that of the resting order.
-        let aggressor = match (message.kind, message.is_buy) {
-            (EventKind::Cross, _) => Aggressor::Unknown,
-            (_, true) => Aggressor::Sell,
-            (_, false) => Aggressor::Buy,
-        };
-        packet.trades.push(Trade { price_ticks, qty_lots, aggressor });
-        Ok(())
+        Err(fault) => return Err(fault),
+    };
+    let (qty_lots, was_rounded) = grid.qty_of("size", message.size, 0)?;
+    stats.rounded += u64::from(was_rounded);
+    if qty_lots == 0 {
+        stats.ignore(b"trade of quantity 0");
+        return Ok(());
     }
+    // The direction is that of the resting order.
+    let aggressor = match (message.kind, message.is_buy) {
+        (EventKind::Cross, _) => Aggressor::Unknown,
+        (_, true) => Aggressor::Sell,
+        (_, false) => Aggressor::Buy,
+    };
+    packet.trades.push(Trade { price_ticks, qty_lots, aggressor });
+    Ok(())
 }
 
 /// What makes one row of another: levels that are gone, new, or of another size.

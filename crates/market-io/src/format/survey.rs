@@ -5,24 +5,13 @@ use std::path::Path;
 
 use market_model::{Decimal, Instrument};
 
-use super::grid::{decimal_step, decimals};
+use super::grid::{decimal_step, decimals, is_noisy};
 use crate::error::{Error, Fault, Location, excerpt};
 use crate::source::OpenOptions;
 
 /// Records of the symbol that are looked at.
 const SURVEY_RECORDS: u64 = 20_000;
 const MAX_LISTED_SYMBOLS: usize = 50;
-/// A decimal that went through a float shows its noise from this digit on.
-const NOISY_DIGITS: u32 = 16;
-
-/// Whether a number has so many digits that the last may be the noise of a float.
-pub(super) fn is_noisy(decimal: Decimal) -> bool {
-    let mut mantissa = decimal.mantissa.unsigned_abs();
-    while mantissa != 0 && mantissa.is_multiple_of(10) {
-        mantissa /= 10;
-    }
-    mantissa.checked_ilog10().is_some_and(|log| log + 1 >= NOISY_DIGITS)
-}
 
 /// Whether a symbol, also known by a shorter name, is the one asked for, or none is.
 pub(super) fn is_wanted(options: &OpenOptions, symbol: &str, short: &str) -> bool {

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use market_io::{Format, OpenOptions};
 use market_model::{FeedKind, PacketKind, Trade};
 
+#[path = "dbn_orders.rs"]
+mod orders;
+
 use crate::book::{Book, drain, options, read, shared, write_file};
 use crate::{check_sample, sample};
 
@@ -127,15 +130,12 @@ fn the_samples_give_their_packets() {
 fn other_schemas_and_instruments_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let other = record(0, &TestEvent(78, 1, CENT, 6, "TN", 0), &[]);
-    let mbo = record(0xa0, &TestEvent(77, 1, CENT, 6, "AB", LAST), &[]);
     for (bytes, part) in [
-        (metadata(3, 0), "schema mbo: order-by-order records come with the L3 book"),
-        (metadata(3, 9), "expected 1 (mbp-1), 2 (mbp-10) or 4 (trades), found 9"),
+        (metadata(3, 9), "expected 0 (mbo), 1 (mbp-1), 2 (mbp-10) or 4 (trades), found 9"),
         (metadata(4, 1), "DBN of version 1, 2 or 3"),
         ([trades(), other.clone()].concat(), "found XYZ and 78"),
-        ([trades(), mbo].concat(), "mbo record"),
         (trades()[..60].to_vec(), "truncated DBN stream"),
-        (metadata(3, 4), "expected records of mbp-1"),
+        (metadata(3, 4), "expected records of mbo, mbp-1"),
     ] {
         let (_, error) = read(&options(vec![write_file(&dir, "t.dbn", &bytes)]));
         let error = error.unwrap().to_string();
@@ -196,7 +196,7 @@ fn fixture(name: &str, tick: &str) -> Option<OpenOptions> {
 /// Fixtures of the vendor in every version of the format.
 #[test]
 fn versions_agree() {
-    for schema in ["mbp-1", "mbp-10", "trades"] {
+    for schema in ["mbo", "mbp-1", "mbp-10", "trades"] {
         let mut by_version = Vec::new();
         for version in ["v1", "v2", "v3"] {
             let name = format!("fixtures/test_data.{schema}.{version}");
@@ -208,9 +208,6 @@ fn versions_agree() {
         }
         assert!(by_version.windows(2).all(|pair| pair[0] == pair[1]), "{schema}");
     }
-    let Some(mbo) = fixture("fixtures/test_data.mbo.v3", "0.25") else { return };
-    let error = read(&mbo).1.unwrap().to_string();
-    assert!(error.contains("come with the L3 book"), "{error}");
 }
 
 /// Two schemas show the same best quotes at the same instants.

@@ -1,10 +1,12 @@
 //! LOBSTER pairs.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use lob_engine::{LobEngine, Outcome};
 use market_io::{Format, OpenOptions};
-use market_model::{Packet, PacketKind};
+use market_model::{BookNeeds, BookView, OrderOp, Packet, PacketKind, QualityFlags, Side};
 
 use crate::book::{Book, drain, options, shared, write_file};
 use crate::{check_sample, sample};
@@ -21,6 +23,25 @@ fn the_sample_gives_its_packets() {
     let stats = source.stats();
     assert_eq!((stats.records, stats.packets, stats.snapshots), (8, 8, 2));
     assert_eq!((stats.gaps, stats.revealed_levels), (1, 1));
+}
+
+#[test]
+fn a_message_file_alone_gives_orders() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = "expected_messages.ndjson";
+    check_sample(&options(sample("lobster", &[MESSAGE])), Format::Lobster, log);
+    // A refused row, and another day, begin anew.
+    let text = std::fs::read_to_string(&sample("lobster", &[MESSAGE])[0]).unwrap();
+    let bad = write_file(&dir, MESSAGE, text.replace("34201,7,0", "34201,9,0").as_bytes());
+    let next = write_file(&dir, &MESSAGE.replace("03-02", "03-03"), text.as_bytes());
+    let mut source = market_io::open(&options(vec![bad, next])).unwrap();
+    let (packets, error) = drain(source.as_mut());
+    assert!(error.is_none(), "{error:?}");
+    let kinds: Vec<PacketKind> = packets.iter().map(|packet| packet.kind).collect();
+    let (reset, delta) = (PacketKind::Reset, PacketKind::Delta);
+    assert_eq!(kinds[4..6], [PacketKind::Rejected, reset]);
+    assert_eq!(kinds[8..11], [delta, reset, delta]);
+    assert_eq!(source.stats().records, 16);
 }
 
 #[test]
@@ -64,7 +85,7 @@ fn what_does_not_belong_together_is_named() {
     let nameless = write_file(&dir, "orderbook.csv", &book);
     let other = write_file(&dir, &BOOK.replace("03-02", "03-03"), &book);
     for (inputs, part) in [
-        (vec![paths[0].clone()], "found 1 and 0"),
+        (vec![paths[1].clone()], "found 0 and 1"),
         (vec![paths[0].clone(), nameless], "TICKER_YYYY-MM-DD"),
         (vec![paths[0].clone(), other], "same ticker and days"),
     ] {
@@ -123,5 +144,105 @@ fn every_row_of_goog_is_reproduced() {
         assert_eq!(stats.revealed_levels, revealed);
         // Executions of visible (7,765) and hidden (3,913) orders are in all three files.
         assert_eq!(trades, 7_765 + 3_913);
+    }
+}
+
+/// A side of the visible book, best first, in ticks.
+fn visible(row: &Book, side: Side, unit: i64) -> Vec<(i64, i64)> {
+    let level = |(price, size): (&i64, &i64)| (price / unit, *size);
+    match side {
+        Side::Bid => row.bids.iter().rev().map(level).collect(),
+        Side::Ask => row.asks.iter().map(level).collect(),
+    }
+}
+
+/// Whether a price is not below the visible window.
+fn is_in_view(row: &[(i64, i64)], side: Side, price: i64, levels: usize) -> bool {
+    let reaches = |worst: i64| if side == Side::Bid { price >= worst } else { price <= worst };
+    row.len() < levels || row.last().is_some_and(|(worst, _)| reaches(*worst))
+}
+
+/// Levels of one side whose first order the message file has shown, and which have been in view since.
+#[derive(Default)]
+struct Told {
+    prices: BTreeSet<i64>,
+    before: Vec<(i64, i64)>,
+    /// Levels at the first row; those that came from below the window; those that were added at a price
+    /// where orders are left that went out of view.
+    from_the_start: u64,
+    from_below: u64,
+    over_stale: u64,
+    compared: u64,
+}
+
+/// The message file alone reproduces every level but those that were there at the start and those that
+/// came into view from below the window; these are counted, and every frame says that the book is not
+/// verified.
+#[test]
+fn messages_alone_give_every_level_that_they_tell_of() {
+    for (levels, revealed) in [(1, 11_207), (5, 31_903), (10, 44_451)] {
+        let names = ["message", "orderbook"].map(|kind| {
+            format!("lobster/GOOG_2012-06-21_34200000_57600000_{kind}_{levels}.csv.zst")
+        });
+        let Some(paths) = shared(&[&names[0], &names[1]]) else { return };
+        let mut source = market_io::open(&options(vec![paths[0].clone()])).unwrap();
+        let instrument = source.instrument().clone();
+        let unit = 10_i64.pow(4 - u32::from(instrument.price_scale)) * instrument.tick_scaled;
+        let mut engine = LobEngine::new(&instrument, BookNeeds::top(1));
+        let mut packet = Packet::default();
+        let mut told = [Told::default(), Told::default()];
+        for (index, line) in lines(&paths[1]).enumerate() {
+            let row = row_of(&line);
+            assert!(source.next_packet(&mut packet).unwrap());
+            let lots = |engine: &LobEngine, side, price| {
+                i64::try_from(engine.book().qty_between_lots(side, price, price)).unwrap()
+            };
+            let added = packet.orders.first().filter(|event| event.op == OrderOp::Add);
+            let added =
+                added.map(|e| (e.side, e.price_ticks, lots(&engine, e.side, e.price_ticks)));
+            let Outcome::Applied(applied) = engine.apply(&packet).unwrap() else { panic!() };
+            assert!(applied.flags.contains(QualityFlags::UNVERIFIED_BOOK));
+            for (side, told) in [Side::Bid, Side::Ask].into_iter().zip(&mut told) {
+                let now = visible(&row, side, unit);
+                let at = |price| format!("{levels} levels, row {index}, {side:?} {price}");
+                told.prices.retain(|price| {
+                    let stands = now.iter().any(|(shown, _)| shown == price);
+                    if !stands && is_in_view(&now, side, *price, levels) {
+                        assert_eq!(lots(&engine, side, *price), 0, "{}", at(*price));
+                    }
+                    stands
+                });
+                for (price, size) in &now {
+                    let is_new = told.before.iter().all(|(shown, _)| shown != price);
+                    if is_new {
+                        let was_empty = is_in_view(&told.before, side, *price, levels);
+                        match added.filter(|(s, p, _)| was_empty && (*s, *p) == (side, *price)) {
+                            _ if index == 0 => told.from_the_start += 1,
+                            Some((.., 0)) => _ = told.prices.insert(*price),
+                            Some(_) => told.over_stale += 1,
+                            None => told.from_below += 1,
+                        }
+                    }
+                    if told.prices.contains(price) {
+                        assert_eq!(lots(&engine, side, *price), *size, "{}", at(*price));
+                        told.compared += 1;
+                    }
+                }
+                told.before = now;
+            }
+        }
+        assert!(!source.next_packet(&mut packet).unwrap());
+        let sum = |of: fn(&Told) -> u64| told.iter().map(of).sum::<u64>();
+        println!(
+            "{levels} levels: {} compared, {} from the start, {} from below, {} over stale, {:?}",
+            sum(|t| t.compared),
+            sum(|t| t.from_the_start),
+            sum(|t| t.from_below),
+            sum(|t| t.over_stale),
+            engine.book().order_faults()
+        );
+        assert_eq!(sum(|t| t.from_the_start), 2 * levels as u64);
+        assert_eq!(sum(|t| t.from_below), revealed, "as the orderbook file says");
+        assert!(engine.book().order_faults().unknown > 0);
     }
 }

@@ -10,6 +10,7 @@ use market_model::Packet;
 
 use super::cases;
 use super::lock::{Entry, Lock};
+use super::orders;
 use super::tape::{self, Tape};
 
 /// Every how many packets a row between packets is sampled.
@@ -22,16 +23,31 @@ const SAMPLE_AFTER_NS: i64 = 40_000_000;
 /// whose own definition stands can be recorded.
 const BOOK_RULES: u32 = 1;
 
+/// The family that is played on a feed of orders as well; others cannot tell one from levels.
+const OF_ORDERS: &str = "order_flow_l3";
+
 /// The lock of this build.
 pub(super) fn lock() -> Result<Lock> {
     let set = Arc::new(cases::set()?);
-    let tapes = tape::all();
-    let tape_hash = hash_tapes(&tapes);
-    let mut columns: Vec<blake3::Hasher> = vec![blake3::Hasher::new(); set.len()];
-    for tape in &tapes {
-        play(&set, tape, &mut columns);
+    let of_levels = Played::new(&set, &tape::all());
+    let of_orders = Played::new(&set, &[orders::tape()]);
+    Ok(summarise(&set, &of_levels, &of_orders))
+}
+
+/// Tapes, and what every feature said on them.
+struct Played {
+    tape_hash: Vec<u8>,
+    columns: Vec<blake3::Hasher>,
+}
+
+impl Played {
+    fn new(set: &Arc<FeatureSet>, tapes: &[Tape]) -> Self {
+        let mut columns: Vec<blake3::Hasher> = vec![blake3::Hasher::new(); set.len()];
+        for tape in tapes {
+            play(set, tape, &mut columns);
+        }
+        Self { tape_hash: hash_tapes(tapes), columns }
     }
-    Ok(summarise(&set, &tape_hash, &columns))
 }
 
 fn play(set: &Arc<FeatureSet>, tape: &Tape, columns: &mut [blake3::Hasher]) {
@@ -57,16 +73,20 @@ fn play(set: &Arc<FeatureSet>, tape: &Tape, columns: &mut [blake3::Hasher]) {
 }
 
 /// One entry per column of the registry: all its parameters together.
-fn summarise(set: &FeatureSet, tape_hash: &[u8], columns: &[blake3::Hasher]) -> Lock {
+fn summarise(set: &FeatureSet, of_levels: &Played, of_orders: &Played) -> Lock {
     let mut lock = Lock::new();
     for (family, column) in crate::meta::columns() {
         let (mut inputs, mut outputs) = (blake3::Hasher::new(), blake3::Hasher::new());
         inputs.update(&BOOK_RULES.to_le_bytes());
-        inputs.update(tape_hash);
-        for (feature, hasher) in set.features().iter().zip(columns) {
-            if feature.column.id == column.id && feature.family.slug == family.slug {
-                inputs.update(cases::inputs(set, feature).as_bytes());
-                outputs.update(hasher.finalize().as_bytes());
+        let mut played = vec![of_levels];
+        played.extend((family.slug == OF_ORDERS).then_some(of_orders));
+        for Played { tape_hash, columns } in played {
+            inputs.update(tape_hash);
+            for (feature, hasher) in set.features().iter().zip(columns) {
+                if feature.column.id == column.id && feature.family.slug == family.slug {
+                    inputs.update(cases::inputs(set, feature).as_bytes());
+                    outputs.update(hasher.finalize().as_bytes());
+                }
             }
         }
         let (cases, bits) = (first_word(&inputs) as u32, first_word(&outputs));
@@ -110,6 +130,13 @@ fn hash_packet(hasher: &mut blake3::Hasher, packet: &Packet) {
     for level in &packet.levels {
         hasher.update(&level.price_ticks.to_le_bytes());
         hasher.update(&level.qty_lots.to_le_bytes());
+    }
+    for event in &packet.orders {
+        for word in [event.price_ticks, event.qty_lots] {
+            hasher.update(&word.to_le_bytes());
+        }
+        hasher.update(&event.order_id.to_le_bytes());
+        hasher.update(&[event.side as u8, event.op as u8]);
     }
     for trade in &packet.trades {
         hasher.update(&trade.price_ticks.to_le_bytes());
@@ -159,6 +186,37 @@ mod tests {
             QualityFlags::UNVERIFIED_BOOK,
         ] {
             assert!(seen.contains(flag), "{flag:?} is in no tape");
+        }
+    }
+
+    #[test]
+    fn the_tape_of_orders_holds_everything_that_can_happen_to_orders() {
+        let set = Arc::new(cases::set().unwrap());
+        let tape = orders::tape();
+        let mut engine = SymbolEngine::new(Arc::clone(&set), tape.instrument);
+        let (mut seen, mut valid) = (QualityFlags::empty(), vec![0_u32; set.len()]);
+        for packet in &tape.packets {
+            if let Some(frame) = engine.process(packet) {
+                seen |= frame.header().quality;
+                for (index, count) in valid.iter_mut().enumerate() {
+                    *count += u32::from(bit(frame.valid_mask(), index));
+                }
+            }
+        }
+        let faults = engine.book().order_faults();
+        assert!(faults.unknown > 0 && faults.known == 0 && faults.overdrawn > 0, "{faults:?}");
+        for flag in [
+            QualityFlags::GAP_DETECTED,
+            QualityFlags::STATE_RESET,
+            QualityFlags::CROSSED_BOOK,
+            QualityFlags::UNVERIFIED_BOOK,
+        ] {
+            assert!(seen.contains(flag), "{flag:?} is not in the tape");
+        }
+        for (feature, count) in set.features().iter().zip(valid) {
+            if feature.family.slug == OF_ORDERS {
+                assert!(count > 200, "{}: {count}", feature.name);
+            }
         }
     }
 

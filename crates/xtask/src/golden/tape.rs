@@ -37,7 +37,7 @@ pub(super) fn all() -> Vec<Tape> {
 }
 
 /// Numerical Recipes' 64-bit generator: the tapes must not change with a library.
-struct Lcg(u64);
+pub(super) struct Lcg(pub(super) u64);
 
 impl Lcg {
     fn next(&mut self) -> u64 {
@@ -47,7 +47,7 @@ impl Lcg {
     }
 
     /// A number in `0..n`.
-    fn below(&mut self, n: i64) -> i64 {
+    pub(super) fn below(&mut self, n: i64) -> i64 {
         (self.next() % n.unsigned_abs()).cast_signed()
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn every_format_has_its_files(tree: &Tree) -> Vec<Violation> {
         Err(error) => return vec![Violation::new(FORMAT_RS, RULE, error.to_string())],
     };
     let files = slugs.iter().flat_map(|slug| {
-        let code = format!("crates/market-io/src/format/{slug}.rs");
+        let code = format!("crates/market-io/src/format/{}.rs", slug.replace('-', "_"));
         [(slug, code), (slug, format!("specs/inputs/{slug}.md"))]
     });
     files

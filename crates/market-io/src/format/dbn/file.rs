@@ -77,12 +77,8 @@ impl DbnFile {
             return Err(wrong(format!("{} bytes", bytes.len())));
         }
         let schema = u16_at(bytes, SCHEMA_AT);
-        if schema == MBO {
-            let what = "schema mbo: order-by-order records come with the L3 book".into();
-            return Err(Error::Unsupported { location: self.location(), what });
-        }
-        if !matches!(schema, MBP_1 | MBP_10 | TRADES | MIXED) {
-            let expected = "1 (mbp-1), 2 (mbp-10) or 4 (trades)";
+        if !matches!(schema, MBO | MBP_1 | MBP_10 | TRADES | MIXED) {
+            let expected = "0 (mbo), 1 (mbp-1), 2 (mbp-10) or 4 (trades)";
             return Err(self.wrong("schema", expected, schema.to_string()));
         }
         let symbol_len = match version {

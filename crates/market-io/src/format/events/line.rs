@@ -1,6 +1,8 @@
 //! The words of a packet log.
 
-use market_model::{Aggressor, BookOp, FeedKind, Instrument, PacketKind, Sequencing};
+use market_model::{
+    Aggressor, BookOp, FeedKind, Instrument, OrderOp, PacketKind, Sequencing, Side,
+};
 use serde::{Deserialize, Serialize};
 
 pub(super) const KINDS: [(&str, PacketKind); 5] = [
@@ -17,6 +19,15 @@ pub(super) const OPS: [(&str, BookOp); 4] = [
     ("clear_bid", BookOp::ClearBid),
     ("clear_ask", BookOp::ClearAsk),
 ];
+
+pub(super) const ORDER_OPS: [(&str, OrderOp); 4] = [
+    ("add", OrderOp::Add),
+    ("modify", OrderOp::Modify),
+    ("cancel", OrderOp::Cancel),
+    ("fill", OrderOp::Fill),
+];
+
+pub(super) const SIDES: [(&str, Side); 2] = [("bid", Side::Bid), ("ask", Side::Ask)];
 
 pub(super) const AGGRESSORS: [(&str, Aggressor); 3] =
     [("buy", Aggressor::Buy), ("sell", Aggressor::Sell), ("unknown", Aggressor::Unknown)];
@@ -118,6 +129,8 @@ pub(super) struct PacketLine<'a> {
     pub(super) c: u8,
     #[serde(borrow)]
     pub(super) runs: Vec<(&'a str, Vec<(i64, i64)>)>,
+    #[serde(borrow, default)]
+    pub(super) o: Vec<(&'a str, u64, &'a str, i64, i64)>,
     #[serde(borrow)]
     pub(super) t: Vec<(i64, i64, &'a str)>,
 }

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use market_model::{Instrument, Level, Packet, PacketKind, Run, Trade};
+use market_model::{Instrument, Level, OrderEvent, Packet, PacketKind, Run, Trade};
 use serde_json::{Map, Value};
 
-use super::line::{AGGRESSORS, InstrumentLine, KINDS, OPS, PacketLine, value};
+use super::line::{AGGRESSORS, InstrumentLine, KINDS, OPS, ORDER_OPS, PacketLine, SIDES, value};
 use super::{MAGIC, VERSION};
 use crate::bytes::{Line, Lines};
 use crate::error::{Error, Fault, Location, quoted};
@@ -165,6 +165,12 @@ fn fill(packet: &mut Packet, text: &[u8]) -> Result<(), Wrong> {
         let end = u32::try_from(packet.levels.len());
         let end = end.map_err(|_| ("runs", "fewer than 2^32 levels", "more".into()))?;
         packet.run_ends.push(Run { op, end });
+    }
+    for &(op, order_id, side, price_ticks, qty_lots) in &line.o {
+        let op =
+            value(&ORDER_OPS, op).ok_or_else(|| ("o", "add, modify, cancel or fill", word(op)))?;
+        let side = value(&SIDES, side).ok_or_else(|| ("o", "bid or ask", word(side)))?;
+        packet.orders.push(OrderEvent { order_id, price_ticks, qty_lots, side, op });
     }
     for &(price_ticks, qty_lots, side) in &line.t {
         let aggressor =

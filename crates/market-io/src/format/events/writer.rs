@@ -5,7 +5,7 @@ use std::path::Path;
 use market_model::{Instrument, Packet};
 use serde_json::{Map, Value, json};
 
-use super::line::{AGGRESSORS, InstrumentLine, KINDS, OPS, word};
+use super::line::{AGGRESSORS, InstrumentLine, KINDS, OPS, ORDER_OPS, SIDES, word};
 use super::{MAGIC, VERSION};
 use crate::sink::{Existing, Finished, SinkError};
 use crate::write::{TextFile, push_integer};
@@ -119,6 +119,7 @@ fn push_packet(text: &mut Vec<u8>, packet: &Packet) {
         }
         put(text, "]]");
     }
+    push_orders(text, packet);
     put(text, "],\"t\":[");
     for (index, trade) in packet.trades.iter().enumerate() {
         put(text, if index == 0 { "[" } else { ",[" });
@@ -130,4 +131,21 @@ fn push_packet(text: &mut Vec<u8>, packet: &Packet) {
         put(text, "\"]");
     }
     put(text, "]}\n");
+}
+
+/// Closes the runs and opens the order events, if there are any.
+fn push_orders(text: &mut Vec<u8>, packet: &Packet) {
+    for (index, event) in packet.orders.iter().enumerate() {
+        text.extend_from_slice(if index == 0 { b"],\"o\":[[\"" } else { b",[\"" });
+        text.extend_from_slice(word(&ORDER_OPS, event.op).as_bytes());
+        text.extend_from_slice(b"\",");
+        push_integer(text, event.order_id);
+        text.extend_from_slice(b",\"");
+        text.extend_from_slice(word(&SIDES, event.side).as_bytes());
+        text.extend_from_slice(b"\",");
+        push_integer(text, event.price_ticks);
+        text.push(b',');
+        push_integer(text, event.qty_lots);
+        text.push(b']');
+    }
 }

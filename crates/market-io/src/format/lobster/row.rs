@@ -54,6 +54,8 @@ impl EventKind {
 pub(super) struct Message {
     pub(super) since_midnight_ns: i64,
     pub(super) kind: EventKind,
+    /// 0 for events of hidden orders.
+    pub(super) order_id: u64,
     pub(super) size: i64,
     pub(super) price: i64,
     /// The resting order buys.
@@ -87,7 +89,8 @@ impl Message {
             b"7" => EventKind::Halt,
             _ => return Err(FieldFault::new("type", "1 to 7", kind)),
         };
-        integer("order id", order)?;
+        let order_id = str::from_utf8(order).ok().and_then(|text| text.parse().ok());
+        let order_id = order_id.ok_or_else(|| FieldFault::new("order id", "an id", order))?;
         let is_halt = kind == EventKind::Halt;
         let size = integer("size", size)?;
         let price = integer("price", price)?;
@@ -100,7 +103,7 @@ impl Message {
             b"-1" => false,
             _ => return Err(FieldFault::new("direction", "1 or -1", direction)),
         };
-        Ok(Self { since_midnight_ns, kind, size, price, is_buy })
+        Ok(Self { since_midnight_ns, kind, order_id, size, price, is_buy })
     }
 }
 
