@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Features(Json),
     /// Prove that every path gives the same bits.
     Parity(Parity),
+    /// Run a feed through the engine on a thread of its own and publish its frames.
+    Live(Live),
     /// Make a seeded synthetic day, extract it, prove parity, write a report.
     Demo(Demo),
 }
@@ -205,6 +207,80 @@ pub(crate) struct ParityRun {
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `live`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Live {
+    /// Where packets come from: replay:FILE, several files joined with `+`.
+    #[arg(long, value_name = "replay:FILE")]
+    pub(crate) feed: String,
+    /// Symbols to read, merged by time of arrival.
+    #[arg(long, value_delimiter = ',', value_name = "SYMBOL,..")]
+    pub(crate) symbols: Vec<String>,
+    /// Built-in set or a set file ending in .json.
+    #[arg(long, default_value = "core_v1", value_name = "ID|FILE.json")]
+    pub(crate) set: String,
+    /// Score every frame with a model of this set.
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) model: Option<PathBuf>,
+    /// Publish the latest frame of every symbol in a file that other processes map.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) latest: Option<PathBuf>,
+    /// Speed of a replay: max, or a factor of the recorded pace such as 1x.
+    #[arg(long, default_value = "max", value_name = "max|FACTORx")]
+    pub(crate) pace: String,
+    /// Trade one unit on paper: long at or above the threshold, short at or below its negative.
+    #[arg(long, value_name = "FEATURE:THRESHOLD")]
+    pub(crate) paper: Option<String>,
+    /// Run a second implementation beside the engine and compare; exit 1 when a frame differs.
+    #[arg(long, value_enum)]
+    pub(crate) shadow: Option<Twin>,
+    /// Packets between two comparisons of the shadow.
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub(crate) check_every: usize,
+    /// Packets that may wait for the engine; a power of two.
+    #[arg(long, default_value_t = feature_live::DEFAULT_RING_PACKETS, value_name = "N")]
+    pub(crate) ring: usize,
+    /// What happens to a packet when that many wait.
+    #[arg(long, value_enum, default_value = "block")]
+    pub(crate) full: FullRing,
+    /// Pin the engine's thread to this core, from 0.
+    #[arg(long, value_name = "N")]
+    pub(crate) core: Option<usize>,
+    /// Never rest while no packet waits: the lowest latency for a core of its own.
+    #[arg(long)]
+    pub(crate) spin: bool,
+    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed or events.
+    #[arg(long, default_value = "auto", value_name = "FORMAT")]
+    pub(crate) format: String,
+    /// Tick size, for example 0.1; inferred when absent.
+    #[arg(long, value_name = "DECIMAL")]
+    pub(crate) tick_size: Option<String>,
+    /// Lot size, for example 0.001; inferred when absent.
+    #[arg(long, value_name = "DECIMAL")]
+    pub(crate) lot_size: Option<String>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A second implementation.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Twin {
+    /// The engine once more.
+    Runtime,
+    /// The independent implementation that the parity gate uses; slow.
+    Naive,
+}
+
+/// What happens to a packet for which there is no room.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FullRing {
+    /// The feed waits.
+    Block,
+    /// The packet is dropped, counted, and its loss is flagged on a frame.
+    Drop,
 }
 
 /// Options of `demo`.

@@ -4,6 +4,7 @@ mod demo;
 mod extract;
 mod features;
 mod inspect;
+mod live;
 mod parity;
 mod score;
 mod sets;
@@ -23,6 +24,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         Command::Parity(parity) => match &parity.command {
             ParityCommand::Run(run) => parity::run(run),
         },
+        Command::Live(live) => live::run(live),
         Command::Demo(demo) => demo::run(demo),
     }
 }

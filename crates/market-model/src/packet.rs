@@ -126,6 +126,19 @@ impl Packet {
         *self = Self { levels, run_ends, trades, ..Self::default() };
     }
 
+    /// Becomes a copy of another packet and keeps its buffers, which `clone_from` would not.
+    pub fn copy_from(&mut self, other: &Self) {
+        let (mut levels, mut run_ends, mut trades) = (
+            core::mem::take(&mut self.levels),
+            core::mem::take(&mut self.run_ends),
+            core::mem::take(&mut self.trades),
+        );
+        levels.clone_from(&other.levels);
+        run_ends.clone_from(&other.run_ends);
+        trades.clone_from(&other.trades);
+        *self = Self { levels, run_ends, trades, ..*other };
+    }
+
     /// Appends one level change, extending the last run when the operation is the same.
     ///
     /// # Panics
