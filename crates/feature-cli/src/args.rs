@@ -29,6 +29,10 @@ pub(crate) enum Command {
     Parity(Parity),
     /// Run a feed through the engine on a thread of its own and publish its frames.
     Live(Live),
+    /// Decide over recorded metrics whether a canary is promoted; exit 0 promote, 1 hold, 2 rollback.
+    Canary(Canary),
+    /// Show or change how far a feature set is rolled out.
+    Rollout(Rollout),
     /// Make a seeded synthetic day, extract it, prove parity, write a report.
     Demo(Demo),
 }
@@ -245,6 +249,9 @@ pub(crate) struct Live {
     /// What happens to a packet when that many wait.
     #[arg(long, value_enum, default_value = "block")]
     pub(crate) full: FullRing,
+    /// Serve metrics at this address, for example 127.0.0.1:9464.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<std::net::SocketAddr>,
     /// Pin the engine's thread to this core, from 0.
     #[arg(long, value_name = "N")]
     pub(crate) core: Option<usize>,
@@ -263,6 +270,111 @@ pub(crate) struct Live {
     /// Print the summary as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `canary` and its subcommand.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Canary {
+    #[command(subcommand)]
+    pub(crate) command: CanaryCommand,
+}
+
+/// What to do with a canary.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CanaryCommand {
+    /// Apply a policy to metrics.
+    Evaluate(Evaluate),
+}
+
+/// Options of `canary evaluate`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Evaluate {
+    /// Scrapes in a file, one after the other; a page of metrics such as http://127.0.0.1:9464/metrics;
+    /// or a Prometheus server such as http://127.0.0.1:9090.
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) metrics: String,
+    /// Policy file.
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) policy: PathBuf,
+    /// Scrapes of a page of metrics.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) scrapes: u32,
+    /// Time between two scrapes.
+    #[arg(long, default_value = "5s", value_name = "DURATION")]
+    pub(crate) every: String,
+    /// Time that a Prometheus server is asked about.
+    #[arg(long, default_value = "10m", value_name = "DURATION")]
+    pub(crate) window: String,
+    /// State of the rollout: carries evaluations in a row from one call to the next.
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) state: Option<PathBuf>,
+    /// Log to which the evaluation is appended.
+    #[arg(long, value_name = "FILE.ndjson")]
+    pub(crate) audit: Option<PathBuf>,
+    /// Move the rollout by the verdict: one stage on, or back.
+    #[arg(long, requires = "state")]
+    pub(crate) apply: bool,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `rollout` and its subcommand.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Rollout {
+    #[command(subcommand)]
+    pub(crate) command: RolloutCommand,
+}
+
+/// What to do with a rollout.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RolloutCommand {
+    /// Show it, and check its log.
+    Status(RolloutFiles),
+    /// Set its stage, if it still has the version that was looked at.
+    Set(RolloutSet),
+    /// Roll it back now, whatever its version is.
+    Rollback(RolloutBack),
+}
+
+/// Files of a rollout.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RolloutFiles {
+    /// State of the rollout.
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) state: PathBuf,
+    /// Log of everything that was decided.
+    #[arg(long, value_name = "FILE.ndjson")]
+    pub(crate) audit: Option<PathBuf>,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `rollout set`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RolloutSet {
+    #[command(flatten)]
+    pub(crate) files: RolloutFiles,
+    /// shadow, canary, full or rolled_back.
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) stage: String,
+    /// Version that `rollout status` showed.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) expect: u64,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+/// Options of `rollout rollback`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RolloutBack {
+    #[command(flatten)]
+    pub(crate) files: RolloutFiles,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
 }
 
 /// A second implementation.

@@ -56,6 +56,23 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+    /// Metrics cannot be served at an address.
+    #[error("cannot serve metrics at {address}: {source}")]
+    Serve {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A page could not be fetched.
+    #[error("{url}: {message}")]
+    Fetch {
+        /// What was asked for.
+        url: String,
+        /// What went wrong.
+        message: String,
+    },
     /// A thread could not be started.
     #[error("cannot start the thread `{name}`: {source}")]
     Thread {

@@ -1,15 +1,14 @@
 //! `featureplane live`: a feed, the engine on a thread of its own, frames for other processes.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use feature_infer::LinearModel;
 use feature_live::{
-    EngineTwin, Full, Idle, Latencies, Pace, PaperResult, PaperThreshold, Plane, Replay, Report,
-    RingOptions, Shadow, ShadowCounters, ShadowOptions, StrategyRunner, Twin, Worker,
-    WorkerOptions, start,
+    EngineTwin, Full, Idle, Latencies, Metrics, Pace, PaperResult, PaperThreshold, Plane, Replay,
+    Report, RingOptions, Server, Shadow, ShadowCounters, ShadowOptions, StrategyRunner, Twin,
+    Watched, Worker, WorkerOptions, start,
 };
 use feature_parity::naive::Naive;
 use feature_runtime::{FeatureEngine, FeatureSet, LatestWriter};
@@ -18,12 +17,12 @@ use market_model::{Packet, QualityFlags};
 use serde_json::{Value, json};
 
 use crate::args::{FullRing, Live, Twin as TwinArg};
-use crate::exit::{CHECK_FAILED, Usage};
+use crate::exit::{CHECK_FAILED, DONE, Usage};
 use crate::print;
 use crate::progress;
 
 /// Runs until the feed ends or Ctrl-C comes; exit 1 when a shadow differed.
-pub(crate) fn run(args: &Live) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Live) -> anyhow::Result<u8> {
     let mut replay = open(args)?;
     let set = feature_runtime::load_set(&args.set)?;
     let model = args.model.as_deref().map(load_model).transpose()?;
@@ -33,6 +32,7 @@ pub(crate) fn run(args: &Live) -> anyhow::Result<ExitCode> {
     }
     let mut running = Running { paper: None, shadow: None };
     let plane = plane(args, engine, model.as_ref(), &mut running)?;
+    let server = metrics_server(args, &plane, &running)?;
     let pace = args.pace.parse::<Pace>().map_err(|e| Usage(format!("--pace: {e}")))?;
     let (mut sender, worker) = start(plane, &worker_options(args)).map_err(usage)?;
     let stop = progress::interruption();
@@ -40,6 +40,7 @@ pub(crate) fn run(args: &Live) -> anyhow::Result<ExitCode> {
     drop(sender);
     // A worker that failed says more than the sender that noticed.
     let report = join(worker)?;
+    drop(server);
     sent?;
     let summary = summary(args, &report, &running);
     if args.json {
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &Live) -> anyhow::Result<ExitCode> {
         show(&summary);
     }
     let differs = running.shadow.as_ref().is_some_and(|s| s.mismatched_frames.get() > 0);
-    Ok(if differs { ExitCode::from(CHECK_FAILED) } else { ExitCode::SUCCESS })
+    Ok(if differs { CHECK_FAILED } else { DONE })
 }
 
 /// What the worker's stages hand out beside the report.
@@ -174,6 +175,19 @@ impl Twin for NaiveTwin {
         words.extend(chunks.iter().map(|bytes| u64::from_le_bytes(*bytes)));
         !words.is_empty()
     }
+}
+
+/// Serves metrics from a thread of their own while the result lives.
+fn metrics_server(args: &Live, plane: &Plane, running: &Running) -> anyhow::Result<Option<Server>> {
+    let Some(address) = args.metrics else { return Ok(None) };
+    let watched = Watched {
+        counters: Arc::clone(plane.counters()),
+        shadow: running.shadow.clone(),
+        set: Arc::clone(plane.engine().feature_set()),
+    };
+    let server = Server::start(address, Metrics::new(watched)).map_err(usage)?;
+    print::note(format_args!("metrics at http://{}/metrics", server.address()));
+    Ok(Some(server))
 }
 
 fn worker_options(args: &Live) -> WorkerOptions {
