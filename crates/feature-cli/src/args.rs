@@ -31,6 +31,12 @@ pub(crate) enum Command {
     Watch(Watch),
     /// Prove that every path gives the same bits.
     Parity(Parity),
+    /// Run a feed through the engine on a thread of its own and publish its frames.
+    Live(Live),
+    /// Decide over recorded metrics whether a canary is promoted; exit 0 promote, 1 hold, 2 rollback.
+    Canary(Canary),
+    /// Show or change how far a feature set is rolled out.
+    Rollout(Rollout),
     /// Make a seeded synthetic day, extract it, prove parity, write a report.
     Demo(Demo),
 }
@@ -302,6 +308,188 @@ pub(crate) struct ParityRun {
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `live`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Live {
+    /// Where packets come from: replay:FILE, several files joined with `+`.
+    #[arg(long, value_name = "replay:FILE")]
+    pub(crate) feed: String,
+    /// Symbols to read, merged by time of arrival.
+    #[arg(long, value_delimiter = ',', value_name = "SYMBOL,..")]
+    pub(crate) symbols: Vec<String>,
+    /// Built-in set or a set file ending in .json.
+    #[arg(long, default_value = "core_v1", value_name = "ID|FILE.json")]
+    pub(crate) set: String,
+    /// Score every frame with a model of this set.
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) model: Option<PathBuf>,
+    /// Publish the latest frame of every symbol in a file that other processes map.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) latest: Option<PathBuf>,
+    /// Speed of a replay: max, or a factor of the recorded pace such as 1x.
+    #[arg(long, default_value = "max", value_name = "max|FACTORx")]
+    pub(crate) pace: String,
+    /// Trade one unit on paper: long at or above the threshold, short at or below its negative.
+    #[arg(long, value_name = "FEATURE:THRESHOLD")]
+    pub(crate) paper: Option<String>,
+    /// Run a second implementation beside the engine and compare; exit 1 when a frame differs.
+    #[arg(long, value_enum)]
+    pub(crate) shadow: Option<Twin>,
+    /// Packets between two comparisons of the shadow.
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub(crate) check_every: usize,
+    /// Packets that may wait for the engine; a power of two.
+    #[arg(long, default_value_t = feature_live::DEFAULT_RING_PACKETS, value_name = "N")]
+    pub(crate) ring: usize,
+    /// What happens to a packet when that many wait.
+    #[arg(long, value_enum, default_value = "block")]
+    pub(crate) full: FullRing,
+    /// Serve metrics at this address, for example 127.0.0.1:9464.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<std::net::SocketAddr>,
+    /// Pin the engine's thread to this core, from 0.
+    #[arg(long, value_name = "N")]
+    pub(crate) core: Option<usize>,
+    /// Never rest while no packet waits: the lowest latency for a core of its own.
+    #[arg(long)]
+    pub(crate) spin: bool,
+    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed or events.
+    #[arg(long, default_value = "auto", value_name = "FORMAT")]
+    pub(crate) format: String,
+    /// Tick size, for example 0.1; inferred when absent.
+    #[arg(long, value_name = "DECIMAL")]
+    pub(crate) tick_size: Option<String>,
+    /// Lot size, for example 0.001; inferred when absent.
+    #[arg(long, value_name = "DECIMAL")]
+    pub(crate) lot_size: Option<String>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `canary` and its subcommand.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Canary {
+    #[command(subcommand)]
+    pub(crate) command: CanaryCommand,
+}
+
+/// What to do with a canary.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CanaryCommand {
+    /// Apply a policy to metrics.
+    Evaluate(Evaluate),
+}
+
+/// Options of `canary evaluate`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Evaluate {
+    /// Scrapes in a file, one after the other; a page of metrics such as http://127.0.0.1:9464/metrics;
+    /// or a Prometheus server such as http://127.0.0.1:9090.
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) metrics: String,
+    /// Policy file.
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) policy: PathBuf,
+    /// Scrapes of a page of metrics.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) scrapes: u32,
+    /// Time between two scrapes.
+    #[arg(long, default_value = "5s", value_name = "DURATION")]
+    pub(crate) every: String,
+    /// Time that a Prometheus server is asked about.
+    #[arg(long, default_value = "10m", value_name = "DURATION")]
+    pub(crate) window: String,
+    /// State of the rollout: carries evaluations in a row from one call to the next.
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) state: Option<PathBuf>,
+    /// Log to which the evaluation is appended.
+    #[arg(long, value_name = "FILE.ndjson")]
+    pub(crate) audit: Option<PathBuf>,
+    /// Move the rollout by the verdict: one stage on, or back.
+    #[arg(long, requires = "state")]
+    pub(crate) apply: bool,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `rollout` and its subcommand.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Rollout {
+    #[command(subcommand)]
+    pub(crate) command: RolloutCommand,
+}
+
+/// What to do with a rollout.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RolloutCommand {
+    /// Show it, and check its log.
+    Status(RolloutFiles),
+    /// Set its stage, if it still has the version that was looked at.
+    Set(RolloutSet),
+    /// Roll it back now, whatever its version is.
+    Rollback(RolloutBack),
+}
+
+/// Files of a rollout.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RolloutFiles {
+    /// State of the rollout.
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) state: PathBuf,
+    /// Log of everything that was decided.
+    #[arg(long, value_name = "FILE.ndjson")]
+    pub(crate) audit: Option<PathBuf>,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `rollout set`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RolloutSet {
+    #[command(flatten)]
+    pub(crate) files: RolloutFiles,
+    /// shadow, canary, full or rolled_back.
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) stage: String,
+    /// Version that `rollout status` showed.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) expect: u64,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+/// Options of `rollout rollback`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RolloutBack {
+    #[command(flatten)]
+    pub(crate) files: RolloutFiles,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+/// A second implementation.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Twin {
+    /// The engine once more.
+    Runtime,
+    /// The independent implementation that the parity gate uses; slow.
+    Naive,
+}
+
+/// What happens to a packet for which there is no room.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FullRing {
+    /// The feed waits.
+    Block,
+    /// The packet is dropped, counted, and its loss is flagged on a frame.
+    Drop,
 }
 
 /// Options of `demo`.

@@ -1,18 +1,21 @@
 //! One file per command.
 
+mod canary;
 mod convert;
 mod demo;
 mod extract;
 mod features;
 mod inspect;
+mod live;
 mod parity;
+mod rollout;
 mod score;
 mod sets;
 mod watch;
 
 use std::path::PathBuf;
 
-use crate::args::{Args, Command, ParityCommand};
+use crate::args::{Args, CanaryCommand, Command, ParityCommand};
 
 /// Runs a command; its exit code.
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
@@ -27,6 +30,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         Command::Parity(parity) => match &parity.command {
             ParityCommand::Run(run) => parity::run(run),
         },
+        Command::Live(live) => live::run(live),
+        Command::Canary(canary) => match &canary.command {
+            CanaryCommand::Evaluate(evaluate) => canary::run(evaluate),
+        },
+        Command::Rollout(rollout) => rollout::run(&rollout.command),
         Command::Demo(demo) => demo::run(demo),
     }
 }

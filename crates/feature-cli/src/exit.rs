@@ -7,7 +7,7 @@ pub(crate) const CHECK_FAILED: u8 = 1;
 /// Wrong usage or configuration (clap uses the same).
 pub(crate) const USAGE: u8 = 2;
 /// The input cannot be used, or the output cannot be written.
-const INPUT: u8 = 3;
+pub(crate) const INPUT: u8 = 3;
 /// Done, but events were refused; the rows are flagged.
 pub(crate) const REJECTED: u8 = 4;
 

@@ -24,13 +24,20 @@ use clap::error::ErrorKind;
 /// ```
 #[must_use]
 pub fn run<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    // The exit code of wrong usage would be a verdict there.
+    let is_canary = args.get(1).is_some_and(|first| first == "canary");
     let args = match args::Args::try_parse_from(args) {
         Ok(args) => args,
         Err(error) => {
             // A closed pipe is not an error of ours.
             let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if asked { exit::DONE } else { exit::USAGE };
+            return match (asked, is_canary) {
+                (true, _) => exit::DONE,
+                (false, true) => exit::INPUT,
+                (false, false) => exit::USAGE,
+            };
         }
     };
     commands::run(&args).unwrap_or_else(|error| {

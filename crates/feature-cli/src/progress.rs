@@ -43,6 +43,13 @@ impl Drop for Bars {
     }
 }
 
+/// The flag that Ctrl-C sets, for a command that looks at it itself and then ends in good order.
+pub(crate) fn interruption() -> &'static AtomicBool {
+    let _ = ctrlc::set_handler(interrupt);
+    WATCHED.store(true, Ordering::SeqCst);
+    &INTERRUPTED
+}
+
 /// Whether Ctrl-C came while jobs were watched, which the last of them may have been too late to see.
 pub(crate) fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)

@@ -211,6 +211,13 @@ impl<'a> FrameRef<'a> {
         bit(self.valid_mask(), feature_id).then_some(word)
     }
 
+    /// The frame as 64-bit words in the order of its bytes.
+    #[inline]
+    #[must_use]
+    pub fn words(&self) -> &'a [u64] {
+        self.words
+    }
+
     /// The frame as bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {

@@ -75,6 +75,34 @@ pub enum Error {
         /// What the snapshot has.
         found: String,
     },
+    /// A file is no table of latest frames.
+    #[error("{path}: no table of latest frames: {field} is {found}, expected {expected}")]
+    NotLatest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        field: &'static str,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// The writer of a table ended in the middle of a frame.
+    #[error("{symbol}: the latest frame is unfinished; its writer has ended in the middle of it")]
+    Unfinished {
+        /// Symbol of the frame.
+        symbol: String,
+    },
+    /// A ring has a size that it cannot have.
+    #[error("a ring of {found} {what}: expected {expected}")]
+    RingSize {
+        /// What it holds.
+        what: &'static str,
+        /// Size asked for.
+        found: usize,
+        /// What is allowed.
+        expected: String,
+    },
 }
 
 impl From<market_model::StateError> for Error {

@@ -5,6 +5,8 @@
 
 mod engine;
 mod error;
+mod frame_ring;
+mod latest;
 mod sets;
 mod state;
 mod symbol;
@@ -12,6 +14,8 @@ mod view;
 
 pub use engine::{FeatureEngine, FrameSink, MAX_SYMBOLS, Subscription};
 pub use error::Error;
+pub use frame_ring::{DEFAULT_RING_FRAMES, FrameReceiver, FrameSender, Received, frame_ring};
+pub use latest::{Latest, LatestReader, LatestWriter};
 pub use sets::{BUILT_IN_SETS, built_in_set, load_set, parse_set};
 pub use symbol::SymbolEngine;
 pub use view::{FeatureValue, FeatureView};

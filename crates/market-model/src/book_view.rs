@@ -59,6 +59,7 @@ impl BookNeeds {
             top_count: self.top_count.max(other.top_count),
             band_sums: self.band_sums || other.band_sums,
             changes: self.changes || other.changes,
+            orders: self.orders || other.orders,
         }
     }
 }

@@ -131,6 +131,19 @@ impl Packet {
         *self = Self { levels, run_ends, orders, trades, ..Self::default() };
     }
 
+    /// Becomes a copy of another packet and keeps its buffers, which `clone_from` would not.
+    pub fn copy_from(&mut self, other: &Self) {
+        let (mut levels, mut run_ends) =
+            (core::mem::take(&mut self.levels), core::mem::take(&mut self.run_ends));
+        let (mut orders, mut trades) =
+            (core::mem::take(&mut self.orders), core::mem::take(&mut self.trades));
+        levels.clone_from(&other.levels);
+        run_ends.clone_from(&other.run_ends);
+        orders.clone_from(&other.orders);
+        trades.clone_from(&other.trades);
+        *self = Self { levels, run_ends, orders, trades, ..*other };
+    }
+
     /// Appends one level change, extending the last run when the operation is the same.
     ///
     /// # Panics

@@ -2,6 +2,7 @@
 
 mod columns;
 mod ids;
+mod metrics;
 mod reference;
 mod registry;
 mod schema;
@@ -23,13 +24,16 @@ struct Derived {
 }
 
 fn render(root: &Path) -> Result<Vec<Derived>> {
-    let formats = crate::meta::formats(&Tree::load(root)?)?;
+    let tree = Tree::load(root)?;
+    let formats = crate::meta::formats(&tree)?;
+    let metrics = crate::metrics::read(&tree)?;
     let sets = crate::meta::sets()?;
     Ok(vec![
         Derived { path: "specs/registry_v1.json", text: registry::render()? },
         Derived { path: "specs/schemas/feature-set.schema.json", text: schema::render()? },
         Derived { path: "docs/reference/features.md", text: reference::features(root) },
         Derived { path: "docs/reference/sets.md", text: reference::sets(&sets) },
+        Derived { path: "docs/reference/metrics.md", text: metrics::render(&metrics) },
         Derived { path: "python/src/featureplane/_ids.py", text: ids::render(&sets, &formats) },
         Derived { path: "python/src/featureplane/_columns.pyi", text: columns::render() },
     ])

@@ -7,6 +7,7 @@ mod examples;
 mod r#gen;
 mod golden;
 mod meta;
+mod metrics;
 mod scaffold;
 mod source;
 mod tidy;

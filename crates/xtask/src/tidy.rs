@@ -5,6 +5,7 @@ mod families;
 mod formats;
 mod kernel;
 mod links;
+mod metrics;
 mod names;
 mod sizes;
 mod text;
@@ -52,6 +53,7 @@ const RULES: &[Rule] = &[
     formats::every_format_has_its_files,
     kernel::no_clock_and_no_hash_map,
     links::links_lead_somewhere,
+    metrics::named_metrics_are_exported,
     names::no_empty_words,
     sizes::files_are_short,
     sizes::functions_are_short,

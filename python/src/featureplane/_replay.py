@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -52,11 +52,15 @@ def replay(path: str | os.PathLike[str], features: Features | None = None) -> by
     return b"".join(frames(Path(path), features))
 
 
-def frames(path: Path, features: Features | None) -> Iterator[bytes]:
-    """Yield the frames of a packet log."""
+def frames(
+    path: Path, features: Features | None, attach: Callable[[FeatureEngine], object] | None = None
+) -> Iterator[bytes]:
+    """Yield the frames of a packet log; `attach` is called with the engine before the first packet."""
     with _open(path) as lines:
         header = _json(path, 1, lines.readline())
         engine, symbol = _engine(path, header, features)
+        if attach is not None:
+            attach(engine)
         process, frame_bytes = engine.process_packet_runs, engine.frame_bytes
         loads = json.loads
         for number, line in enumerate(lines, start=2):

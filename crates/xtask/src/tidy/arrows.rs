@@ -45,6 +45,7 @@ const FENCED: &[(&str, &[&str])] = &[
     ("arrow-ipc", &["market-io", "feature-extract", "feature-py"]),
     ("arrow-schema", &["market-io", "feature-extract", "feature-py"]),
     ("parquet", &["market-io", "feature-extract", "feature-py"]),
+    ("hyper", &["feature-live"]),
     ("tokio", &["feature-live"]),
     ("hftbacktest", &["feature-hftbacktest"]),
 ];

@@ -1,0 +1,76 @@
+//! `featureplane live` over recordings.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+#[path = "support/command.rs"]
+mod command;
+
+use command::{featureplane, market, names, recording};
+use feature_runtime::{Latest, LatestReader, built_in_set};
+use serde_json::Value;
+
+#[test]
+fn a_replay_runs_to_its_end_and_leaves_the_latest_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    recording(folder.path(), "x.gz", &market());
+    let table = ["extract", "--input", "x.gz", "--out", "x.csv", "--json"];
+    let rows = featureplane(folder.path(), &table).json()[0]["rows"].as_u64().unwrap();
+    let args = [
+        "live",
+        "--feed",
+        "replay:x.gz",
+        "--latest",
+        "latest.fp",
+        "--paper",
+        "l1_imbalance:0.5",
+        "--shadow",
+        "naive",
+        "--check-every",
+        "50",
+        "--json",
+    ];
+    let said = featureplane(folder.path(), &args);
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{said:?}");
+    let summary = said.json();
+    assert_eq!(summary["symbols"][0]["frames"], rows);
+    assert!(summary["symbols"][0]["quality"]["GAP_DETECTED"].as_u64().unwrap() > 0);
+    assert!(summary["to_frame_ns"]["p99"].as_u64() >= summary["to_frame_ns"]["p50"].as_u64());
+    assert_eq!(summary["shadow"]["frames"], rows);
+    assert_eq!(summary["shadow"]["mismatched_frames"], 0);
+    assert_eq!(summary["shadow"]["first"], Value::Null);
+    assert!(summary["paper"][0]["trades"].as_u64().unwrap() > 0);
+    let set = built_in_set("core_v1").unwrap();
+    let reader = LatestReader::open(&folder.path().join("latest.fp"), set.schema_hash()).unwrap();
+    let mut latest = Latest::default();
+    assert!(reader.is_closed() && reader.read(0, &mut latest).unwrap());
+    assert_eq!(latest.published(), rows);
+    let people =
+        featureplane(folder.path(), &["live", "--feed", "replay:x.gz", "--shadow", "runtime"]);
+    assert!(people.stdout.contains("0 differ"), "{people:?}");
+    assert_eq!(names(folder.path()), ["latest.fp", "x.csv", "x.gz"]);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_the_first_packet() {
+    let folder = tempfile::tempdir().unwrap();
+    recording(folder.path(), "x.gz", &market());
+    for (more, reason) in [
+        (&["--paper", "no_such:0.5"][..], "lacks `no_such`"),
+        (&["--paper", "l1_imbalance"], "FEATURE:THRESHOLD"),
+        (&["--paper", "l1_imbalance:-1"], "positive"),
+        (&["--ring", "1000"], "power of two"),
+        (&["--pace", "0x"], "--pace"),
+        (&["--set", "no_such"], "no_such"),
+        (&["--shadow", "runtime", "--check-every", "0"], "expected 1 or more"),
+    ] {
+        let args = [&["live", "--feed", "replay:x.gz"][..], more].concat();
+        let said = featureplane(folder.path(), &args);
+        assert_eq!((said.code, said.stdout.as_str()), (2, ""), "{more:?}: {said:?}");
+        assert!(said.stderr.contains(reason), "{more:?}: {said:?}");
+    }
+    let said = featureplane(folder.path(), &["live", "--feed", "x.gz"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    let said = featureplane(folder.path(), &["live", "--feed", "replay:absent.gz"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(said.stderr.contains("absent.gz"), "{said:?}");
+    assert_eq!(names(folder.path()), ["x.gz"]);
+}
