@@ -106,10 +106,12 @@ impl Watcher {
         Ok(())
     }
 
-    /// Continues from the newest state, if there is one.
+    /// Continues from the newest state, or begins with an empty one.
     pub(super) fn restore(&mut self, plan: &Plan, out: &Path) -> Result<(), Error> {
         let Some((number, content)) = self.slots.newest()? else {
-            return refuse_foreign_parts(out);
+            refuse_foreign_parts(out)?;
+            // From now on parts are ours, even if this run is killed before its next commit.
+            return self.commit();
         };
         self.slots.generation = number;
         let mut from = StateReader::new(&content);
