@@ -2,6 +2,7 @@
 
 pub mod arms;
 pub mod backtests;
+pub mod ccxt;
 pub mod check;
 pub mod files;
 pub mod peers;

@@ -12,7 +12,7 @@ use feature_runtime::{SymbolEngine, built_in_set};
 use featureplane_benches::report::{Row, Target, print, write_csv};
 use featureplane_benches::tape::{Tape, recorded_gz, recorded_npz};
 use featureplane_benches::timing::{Arms, Times};
-use featureplane_benches::{arms, check, files, peers};
+use featureplane_benches::{arms, ccxt, check, files, peers};
 use hftbacktest::depth::{L2MarketDepth, ROIVectorMarketDepth};
 use hftbacktest::types::Side;
 use instruction_gate::callgrind;
@@ -61,6 +61,7 @@ fn main() -> Result<()> {
     let mut rows = in_memory(&tape, rounds)?;
     rows.extend(allocations(&tape)?);
     rows.extend(from_files(&tape, rounds.min(7))?);
+    rows.extend(from_ccxt(rounds.min(7))?);
     print(&rows);
     if let Some(path) = csv {
         write_csv(&path, &rows, &title)?;
@@ -106,7 +107,9 @@ fn counts() -> Result<BTreeMap<String, u64>> {
 fn time(tape: &Tape, rounds: usize) -> Result<Times> {
     let clear_book = |book: &mut Book| book.clear();
     let mut set = Arms::default();
-    set.add("book", Book::new(BookNeeds::top(5)), clear_book, |book| arms::book_packets(book, tape));
+    set.add("book", Book::new(BookNeeds::top(5)), clear_book, |book| {
+        arms::book_packets(book, tape)
+    });
     set.add(
         "rows",
         (Book::new(BookNeeds::top(5)), Packet::default()),
@@ -317,4 +320,34 @@ fn file_rows(times: &Times, changes: f64, binance_changes: f64) -> Vec<Row> {
             target: Target::AtLeast(12.0, 20.0),
         },
     ]
+}
+
+/// The whole job over CCXT lines; the peer is the Python job that the feature set is named after.
+fn from_ccxt(rounds: usize) -> Result<Vec<Row>> {
+    let folder = tempfile::tempdir()?;
+    let input = folder.path().join("segment.ndjson");
+    let books = ccxt::write(&input)? as f64;
+    let run = |emission| ccxt::extract(&input, emission, folder.path()).map(|o| o.summary.rows);
+    ensure!(run("packet")? as f64 >= books, "a row for every order book");
+    let mut set = Arms::default();
+    set.add("step", (), |()| (), |()| run("step:1s"));
+    set.add("packet", (), |()| (), |()| run("packet"));
+    let times = set.time(rounds);
+    let row = |what: &str, arm: &str, target| {
+        let us = times.seconds(arm) * 1e6 / books;
+        let peer = "182 us recorded".into();
+        Row {
+            figure: "P5",
+            what: what.into(),
+            ours: format!("{us:.1} us"),
+            peer,
+            value: us,
+            target,
+        }
+    };
+    let gate = Target::AtMost(10.0, 4.0);
+    Ok(vec![
+        row("CCXT, 50 levels -> ccxt_hf_v1 every 1 s + bars, us per book", "step", gate),
+        row("the same with a row for every book", "packet", Target::None),
+    ])
 }
