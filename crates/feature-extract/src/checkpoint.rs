@@ -63,24 +63,45 @@ impl Counts {
 
     /// Adds a packet to the digest: BLAKE3 of the digest before and of all that the engine sees.
     pub(crate) fn chain(&mut self, packet: &Packet) {
+        // Every field is named, so that one that is added cannot be forgotten here.
+        let Packet {
+            symbol_id: _,
+            kind,
+            ts_event_ns,
+            ts_recv_ns,
+            seq,
+            first_seq,
+            prev_seq,
+            checksum_mismatch,
+            levels,
+            run_ends,
+            orders,
+            trades,
+        } = packet;
         let bytes = &mut self.scratch;
         bytes.clear();
         bytes.extend_from_slice(&self.digest);
-        bytes.extend_from_slice(&[packet.kind as u8, packet.checksum_mismatch.into()]);
-        let stamps = [packet.ts_event_ns, packet.ts_recv_ns].map(i64::cast_unsigned);
-        let ids = [packet.seq, packet.first_seq, packet.prev_seq];
-        let sizes = [packet.levels.len(), packet.run_ends.len(), packet.trades.len()];
-        let words = stamps.into_iter().chain(ids).chain(sizes.map(|size| size as u64));
+        bytes.extend_from_slice(&[*kind as u8, (*checksum_mismatch).into()]);
+        let stamps = [*ts_event_ns, *ts_recv_ns].map(i64::cast_unsigned);
+        let sizes = [levels.len(), run_ends.len(), orders.len(), trades.len()];
+        let words = stamps.into_iter().chain([*seq, *first_seq, *prev_seq]);
+        let words = words.chain(sizes.map(|size| size as u64));
         words.for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
-        for level in &packet.levels {
+        for level in levels {
             bytes.extend_from_slice(&level.price_ticks.to_le_bytes());
             bytes.extend_from_slice(&level.qty_lots.to_le_bytes());
         }
-        for run in &packet.run_ends {
+        for run in run_ends {
             bytes.push(run.op as u8);
             bytes.extend_from_slice(&run.end.to_le_bytes());
         }
-        for trade in &packet.trades {
+        for order in orders {
+            bytes.extend_from_slice(&order.order_id.to_le_bytes());
+            bytes.extend_from_slice(&order.price_ticks.to_le_bytes());
+            bytes.extend_from_slice(&order.qty_lots.to_le_bytes());
+            bytes.extend_from_slice(&[order.side as u8, order.op as u8]);
+        }
+        for trade in trades {
             bytes.extend_from_slice(&trade.price_ticks.to_le_bytes());
             bytes.extend_from_slice(&trade.qty_lots.to_le_bytes());
             bytes.push(trade.aggressor as u8);
