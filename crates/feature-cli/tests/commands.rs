@@ -389,7 +389,7 @@ fn a_recording_becomes_an_array_or_a_log_with_the_same_rows() {
         .map(|name| serde_json::json!([name, folder.path().join(name).metadata().unwrap().len()]))
         .collect();
     assert_eq!(summary["outputs"], Value::from(sizes));
-    assert!(summary["rows"].as_u64() > summary["local_rows"].as_u64());
+    assert!(summary["rows"].as_u64() >= summary["local_rows"].as_u64());
     let said = run("convert --to events --input x.gz --out x.ndjson");
     assert!(said.code == 0 && said.stdout.contains("x.ndjson ("), "{said:?}");
     let rows = |input: &str, more: &str| {
