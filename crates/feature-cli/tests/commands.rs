@@ -372,3 +372,48 @@ fn ctrl_c_ends_the_demo_while_it_proves_parity() {
     assert!(code != Some(0) && took < SOON, "{code:?} {took:?}");
     assert!(!folder.path().join("demo-out/report.html").exists());
 }
+
+#[test]
+fn a_recording_becomes_an_array_or_a_log_with_the_same_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    recording(folder.path(), "x.gz", &market());
+    let run = |args: &str| {
+        let args: Vec<&str> = args.split(' ').collect();
+        featureplane(folder.path(), &args)
+    };
+    let said = run("convert --to hftbacktest --input x.gz --out x.npz --book-out book.npz --json");
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+    let summary = said.json();
+    let sizes: Vec<_> = ["x.npz", "book.npz"]
+        .iter()
+        .map(|name| serde_json::json!([name, folder.path().join(name).metadata().unwrap().len()]))
+        .collect();
+    assert_eq!(summary["outputs"], Value::from(sizes));
+    assert!(summary["rows"].as_u64() >= summary["local_rows"].as_u64());
+    let said = run("convert --to events --input x.gz --out x.ndjson");
+    assert!(said.code == 0 && said.stdout.contains("x.ndjson ("), "{said:?}");
+    let rows = |input: &str, more: &str| {
+        let said = run(&format!("extract --input {input} --out {input}.csv --json{more}"));
+        assert_eq!(said.code, 0, "{said:?}");
+        let text = std::fs::read_to_string(folder.path().join(format!("{input}.csv"))).unwrap();
+        text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let sized = " --symbol BTCUSDT --tick-size 0.1 --lot-size 0.001";
+    let want = rows("x.gz", "");
+    assert_eq!(rows("x.ndjson", ""), want);
+    assert_eq!(rows("x.npz", sized), want);
+    for (args, part) in [
+        ("--to hftbacktest --input x.gz --out x.npz", "exists already"),
+        ("--to hftbacktest --input x.gz --out x.npy", "must end in .npz"),
+        ("--to hftbacktest --input x.gz --out y.npz --local-offset soon", "`soon` is neither"),
+        ("--to hftbacktest --input x.gz --out y.npz --local-offset -9000000000", "--local-offset"),
+        ("--to events --input x.gz --out y.ndjson --stored", "--stored belongs to"),
+        ("--to parquet --input x.gz --out y", "invalid value 'parquet'"),
+        ("--to events --input x.gz --symbol A --symbol B --out y", "holds one"),
+    ] {
+        let said = run(&format!("convert {args}"));
+        assert!(said.code == 2 && said.stderr.contains(part), "{args}: {said:?}");
+    }
+    let wanted = ["book.npz", "x.gz", "x.gz.csv", "x.ndjson", "x.ndjson.csv", "x.npz", "x.npz.csv"];
+    assert_eq!(names(folder.path()), wanted);
+}

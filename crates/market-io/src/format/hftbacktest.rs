@@ -313,3 +313,36 @@ impl<R: Stretches> Feed for RowSource<R> {
         self.reader.progress()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(at: i64, ival: i64, fval: f64) -> Row {
+        let ns = 1_723_161_255_000_000_000 + at * 1_000;
+        let ev = 1 << 31 | 1 << 30 | 1 << 29 | 1;
+        Row { ev, exch_ts_ns: ns, local_ts_ns: ns, px: 9.0, qty: 1.0, ival, fval, ..Row::default() }
+    }
+
+    fn read(rows: Vec<Row>) -> (Sequencing, Vec<(u64, u64)>) {
+        let instrument = Instrument::new(0, "X", "1", "1").unwrap();
+        let mut source = open_arrays(instrument, vec![rows], None).unwrap();
+        let (mut packet, mut ids) = (Packet::default(), Vec::new());
+        while source.next_packet(&mut packet).unwrap() {
+            ids.push((packet.seq, packet.prev_seq));
+        }
+        (source.instrument().sequencing, ids)
+    }
+
+    #[test]
+    fn ids_are_read_where_the_first_book_row_has_them() {
+        let trade = Row { ev: 1 << 31 | 1 << 30 | 1 << 29 | 2, ..row(0, 0, 0.0) };
+        let rows = vec![trade, row(1, 7, 0.0), row(2, 9, 7.0), row(2, 9, 7.0), row(3, 12, 10.0)];
+        assert_eq!(read(rows), (Sequencing::Venue, vec![(0, 0), (7, 0), (9, 7), (12, 10)]));
+        // What others keep in the two columns is not taken for ids.
+        for (ival, fval) in [(0, 0.0), (-7, 0.0), (7, 0.5), (7, -1.0), (7, f64::NAN), (0, 3.0)] {
+            let (sequencing, ids) = read(vec![row(1, ival, fval), row(2, 9, 7.0)]);
+            assert_eq!((sequencing, ids), (Sequencing::Arrival, vec![(0, 0); 2]), "{ival} {fval}");
+        }
+    }
+}

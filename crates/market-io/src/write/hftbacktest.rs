@@ -45,6 +45,12 @@ pub enum ArrayError {
         /// `event time`, `local time`, or `time` when both are missing.
         missing: &'static str,
     },
+    /// A packet of single orders.
+    #[error("packet {packet} holds orders: rows are made of levels and trades only")]
+    Orders {
+        /// Number of the packet among those that make rows, from 0.
+        packet: u64,
+    },
     /// Rows that were received before they were sent: a backtest over them would know the future.
     #[error(
         "{rows} rows were received before they were sent, by up to {ahead_ns} ns: the clocks differ; \

@@ -178,6 +178,9 @@ impl RowMaker {
     /// The rows of a packet, without the flags of the two sides; none when it holds nothing.
     pub(super) fn rows_of(&mut self, packet: &Packet) -> Result<&[Row], ArrayError> {
         self.rows.clear();
+        if !packet.orders.is_empty() {
+            return Err(ArrayError::Orders { packet: self.stats.packets });
+        }
         if self.trades_first {
             self.trades(packet);
         }
@@ -408,6 +411,16 @@ mod tests {
         assert_eq!((gap[0].ev & KIND_MASK, gap[2].ev & KIND_MASK), (CLEAR, CLEAR));
         assert!(gap.len() == 3 && gap[2].px.is_nan(), "{gap:?}");
         assert_eq!((maker.stats.packets, maker.stats.late_books), (3, 1));
+    }
+
+    #[test]
+    fn orders_are_refused_rather_than_lost() {
+        let instrument = Instrument::new(0, "X", "1", "1").unwrap();
+        let (side, op) = (market_model::Side::Bid, market_model::OrderOp::Add);
+        let order = market_model::OrderEvent { order_id: 7, price_ticks: 9, qty_lots: 1, side, op };
+        let packet = Packet { orders: vec![order], ..book(1, &[], &[]) };
+        let error = RowMaker::new(&instrument, None, false).rows_of(&packet).unwrap_err();
+        assert_eq!(error, ArrayError::Orders { packet: 0 });
     }
 
     #[test]
