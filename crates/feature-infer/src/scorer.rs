@@ -9,11 +9,12 @@ use market_model::{Instrument, POW10};
 
 use crate::error::Error;
 use crate::linear::LinearModel;
+use crate::model::Model;
 
 /// Scores frames of one feature set and instrument; allocates nothing after it was made.
 #[derive(Debug, Clone)]
-pub struct Scorer {
-    model: Arc<LinearModel>,
+pub struct Scorer<M = LinearModel> {
+    model: Arc<M>,
     feature_set_id: String,
     columns: Vec<Column>,
     inputs: Vec<f64>,
@@ -27,18 +28,14 @@ struct Column {
     divisor: Option<f64>,
 }
 
-impl Scorer {
+impl<M: Model> Scorer<M> {
     /// Binds a model to the set whose frames it will see.
     ///
     /// # Errors
     ///
     /// [`Error::Dimension`], [`Error::Order`] or [`Error::Schema`] when the model was trained on others.
-    pub fn new(
-        model: Arc<LinearModel>,
-        set: &FeatureSet,
-        instrument: &Instrument,
-    ) -> Result<Self, Error> {
-        check(&model, set)?;
+    pub fn new(model: Arc<M>, set: &FeatureSet, instrument: &Instrument) -> Result<Self, Error> {
+        check(model.as_ref(), set)?;
         let columns = set.features().iter().map(|feature| Column::new(feature, instrument));
         Ok(Self {
             feature_set_id: set.id().into(),
@@ -51,7 +48,7 @@ impl Scorer {
 
     /// The model.
     #[must_use]
-    pub fn model(&self) -> &LinearModel {
+    pub fn model(&self) -> &M {
         &self.model
     }
 
@@ -113,7 +110,7 @@ impl Scorer {
 }
 
 /// Names first: they say more than two hashes.
-fn check(model: &LinearModel, set: &FeatureSet) -> Result<(), Error> {
+fn check(model: &impl Model, set: &FeatureSet) -> Result<(), Error> {
     let (model_set, set_id) = (model.feature_set_id().to_owned(), set.id().to_owned());
     if model.features().len() != set.len() {
         let (model, features) = (model.features().len(), set.len());
