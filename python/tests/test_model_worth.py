@@ -195,7 +195,8 @@ def test_trees_are_exported_with_their_contract(tmp_path: Path) -> None:
     assert len(file["test_vectors"]) == 8
     inputs = np.array([vector["inputs"] for vector in file["test_vectors"]])
     again = lightgbm.Booster(model_str=file["text"])
-    assert [vector["scores"][0] for vector in file["test_vectors"]] == np.asarray(again.predict(inputs)).tolist()
+    scores = [vector["scores"][0] for vector in file["test_vectors"]]
+    assert scores == np.asarray(again.predict(inputs)).tolist()
     with pytest.raises(ValueError, match=r"fitted on \['Column_0'"):
         models.export_trees(
             lightgbm.LGBMRegressor(**options).fit(dataset.inputs, dataset.returns),
