@@ -5,6 +5,7 @@ pub mod backtests;
 pub mod check;
 pub mod files;
 pub mod peers;
-pub mod report;
 pub mod tape;
 pub mod timing;
+
+pub use instruction_gate::report;

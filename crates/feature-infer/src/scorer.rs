@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use feature_kernel::frame::bit;
 use feature_kernel::meta::{Dtype, Scale};
 use feature_kernel::{Feature, FeatureSet, FrameRef};
 use market_model::{Instrument, POW10};
@@ -17,6 +16,8 @@ pub struct Scorer<M = LinearModel> {
     model: Arc<M>,
     feature_set_id: String,
     columns: Vec<Column>,
+    /// A bit for every column, as masks of frames have them.
+    every: Vec<u64>,
     inputs: Vec<f64>,
     scores: Vec<f64>,
 }
@@ -40,6 +41,7 @@ impl<M: Model> Scorer<M> {
         Ok(Self {
             feature_set_id: set.id().into(),
             columns: columns.collect(),
+            every: every(set.len()),
             inputs: vec![0.0; set.len()],
             scores: vec![0.0; model.outputs().len()],
             model,
@@ -70,9 +72,14 @@ impl<M: Model> Scorer<M> {
                 features: frame.feature_count(),
             });
         }
-        let ready = frame.warmup_ready_mask();
-        let is_ready = (0..self.columns.len()).all(|index| bit(ready, index));
-        Ok(self.score_words(frame.values(), is_ready, |index| bit(frame.valid_mask(), index)))
+        let (ready, valid) = (frame.warmup_ready_mask(), frame.valid_mask());
+        let usable = self
+            .every
+            .iter()
+            .zip(ready)
+            .zip(valid)
+            .all(|((every, ready), valid)| ready & valid & every == *every);
+        Ok(if usable { self.score_valid(frame.values()) } else { None })
     }
 
     /// Scores of the words of a row, in the order of the set; `None` as for frames.
@@ -88,11 +95,13 @@ impl<M: Model> Scorer<M> {
         is_valid: impl Fn(usize) -> bool,
     ) -> Option<&[f64]> {
         let usable = is_ready && (0..self.columns.len()).all(is_valid);
-        if !usable {
-            return None;
-        }
-        for (index, column) in self.columns.iter().enumerate() {
-            self.inputs[index] = column.number(words[index]);
+        if usable { self.score_valid(&words[..self.columns.len()]) } else { None }
+    }
+
+    #[inline]
+    fn score_valid(&mut self, words: &[u64]) -> Option<&[f64]> {
+        for ((input, column), word) in self.inputs.iter_mut().zip(&self.columns).zip(words) {
+            *input = column.number(*word);
         }
         let is_finite = self.model.score(&self.inputs, &mut self.scores);
         is_finite.then_some(self.scores.as_slice())
@@ -128,6 +137,13 @@ fn check(model: &impl Model, set: &FeatureSet) -> Result<(), Error> {
     Ok(())
 }
 
+/// Masks with a bit for each of so many columns.
+fn every(columns: usize) -> Vec<u64> {
+    let mut words = vec![0; columns.div_ceil(64)];
+    (0..columns).for_each(|index| words[index / 64] |= 1 << (index % 64));
+    words
+}
+
 impl Column {
     fn new(feature: &Feature, instrument: &Instrument) -> Self {
         let price = POW10[usize::from(instrument.price_scale)] as f64;
@@ -152,5 +168,17 @@ impl Column {
             Some(divisor) => x / divisor,
             None => x,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::every;
+
+    #[test]
+    fn masks_have_a_bit_for_every_column() {
+        assert_eq!(every(3), [7]);
+        assert_eq!(every(64), [u64::MAX]);
+        assert_eq!(every(65), [u64::MAX, 1]);
     }
 }
