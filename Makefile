@@ -62,6 +62,7 @@ lint: $(VENV)/.packages
 
 rust: $(VENV)/.packages
 	cargo $(RUST_TESTS) --workspace
+	cargo $(RUST_TESTS) -p feature-infer --features trees
 
 doc:
 	cargo test --workspace --doc --quiet

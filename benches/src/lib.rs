@@ -6,6 +6,7 @@ pub mod ccxt;
 pub mod check;
 pub mod files;
 pub mod peers;
-pub mod report;
 pub mod tape;
 pub mod timing;
+
+pub use instruction_gate::report;

@@ -178,3 +178,33 @@ def test_labels_need_a_threshold_that_is_not_negative(tmp_path: Path) -> None:
     assert set(wide.classes) == {"flat"}
     with pytest.raises(ValueError, match="0 or more"):
         models.build_dataset(table, timedelta(milliseconds=200), threshold=-1.0)
+
+
+def test_trees_are_exported_with_their_contract(tmp_path: Path) -> None:
+    import json
+
+    import lightgbm
+
+    dataset, rows = made(10, 600), np.arange(600)
+    options: dict[str, Any] = {"n_estimators": 5, "num_leaves": 4, "verbose": -1, "n_jobs": 1}
+    fitted = lightgbm.LGBMClassifier(**options)
+    fitted.fit(dataset.inputs, dataset.classes, feature_name=list(FEATURES))
+    models.export_trees(fitted, dataset, rows, tmp_path / "trees.json")
+    file = json.loads((tmp_path / "trees.json").read_text())
+    assert (file["kind"], file["classes"], file["features"]) == ("lightgbm", ["down", "up"], list(FEATURES))
+    assert len(file["test_vectors"]) == 8
+    inputs = np.array([vector["inputs"] for vector in file["test_vectors"]])
+    again = lightgbm.Booster(model_str=file["text"])
+    scores = [vector["scores"][0] for vector in file["test_vectors"]]
+    assert scores == np.asarray(again.predict(inputs)).tolist()
+    with pytest.raises(ValueError, match=r"fitted on \['Column_0'"):
+        models.export_trees(
+            lightgbm.LGBMRegressor(**options).fit(dataset.inputs, dataset.returns),
+            dataset,
+            rows,
+            tmp_path / "x",
+        )
+    three = made(11, 600, flat=0.3)
+    fitted = lightgbm.LGBMClassifier(**options).fit(three.inputs, three.classes, feature_name=list(FEATURES))
+    with pytest.raises(ValueError, match="got 3 classes"):
+        models.export_trees(fitted, three, rows, tmp_path / "x")

@@ -1,5 +1,6 @@
-//! Instruction counts under callgrind, and the tape and the arms that the gate counts.
+//! Instruction counts under callgrind, the tape and the arms that the gate counts, and the table of all benches.
 
 pub mod arms;
 pub mod callgrind;
+pub mod report;
 pub mod tape;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
+use crate::error::Error;
 
 /// Version of the file format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -87,8 +88,46 @@ impl ModelFile {
         let numbers = self.intercepts.iter().chain(self.weights.iter().flatten());
         let numbers = numbers.chain(&calibration).chain(self.calibration.knots.iter().flatten());
         lines.extend(numbers.map(|x| format!("{:016x}", x.to_bits())));
-        format!("{:016x}", fnv1a(lines.join("\n").as_bytes()))
+        checksum(&lines)
     }
+}
+
+/// Checks what every kind of model has, and gives the schema hash; `head` is the version, the kind, and the
+/// kind that is read.
+pub(crate) fn checked_head(
+    head: (u32, &str, &str),
+    schema_hash: &str,
+    features: &[String],
+) -> Result<u64, Error> {
+    let (version, kind, expected) = head;
+    if version != FORMAT_VERSION {
+        return Err(field("featureplane_model", FORMAT_VERSION, version));
+    }
+    if kind != expected {
+        return Err(field("kind", expected, format!("`{}`", kind.escape_default())));
+    }
+    if features.is_empty() {
+        return Err(field("features", "1 or more", "none"));
+    }
+    let is_hash = schema_hash.len() == 16
+        && schema_hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    match u64::from_str_radix(schema_hash, 16) {
+        Ok(hash) if is_hash => Ok(hash),
+        _ => Err(field("schema_hash", "16 hex digits", schema_hash.escape_default())),
+    }
+}
+
+pub(crate) fn field(field: &str, expected: impl ToString, found: impl ToString) -> Error {
+    Error::Field { field: field.into(), expected: expected.to_string(), found: found.to_string() }
+}
+
+pub(crate) fn check_length(name: &str, expected: usize, found: usize) -> Result<(), Error> {
+    if expected == found { Ok(()) } else { Err(field(name, format!("{expected} values"), found)) }
+}
+
+/// FNV-1a over lines joined by a line feed, 16 hex digits.
+pub(crate) fn checksum(lines: &[String]) -> String {
+    format!("{:016x}", fnv1a(lines.join("\n").as_bytes()))
 }
 
 fn fnv1a(bytes: &[u8]) -> u64 {

@@ -4,6 +4,8 @@
 //! vectors (`specs/model-file.md`). It is bound to a feature set before it scores anything, and a model
 //! that was trained on other columns is refused there, with both sides named.
 //!
+//! Trees of LightGBM are read with the cargo feature `trees`, which is off by default.
+//!
 //! ```
 //! use feature_infer::LinearModel;
 //! use feature_kernel::{FeatureSet, FeatureSpec};
@@ -21,12 +23,18 @@ mod calibration;
 mod error;
 mod file;
 mod linear;
+mod model;
 mod plain;
 mod scorer;
+#[cfg(feature = "trees")]
+mod trees;
 
 pub use calibration::Calibration;
 pub use error::Error;
 pub use file::{FORMAT_VERSION, Link, TestVector, Training};
 pub use linear::LinearModel;
+pub use model::Model;
 pub use plain::PlainWeights;
 pub use scorer::Scorer;
+#[cfg(feature = "trees")]
+pub use trees::TreeModel;

@@ -7,7 +7,10 @@ use feature_kernel::numeric::det_exp;
 
 use crate::calibration::Calibration;
 use crate::error::Error;
-use crate::file::{FORMAT_VERSION, Link, ModelFile, TestVector, Training};
+use crate::file::{
+    FORMAT_VERSION, Link, ModelFile, TestVector, Training, check_length, checked_head, field,
+};
+use crate::model::Model;
 use crate::plain::PlainWeights;
 
 const KIND: &str = "linear";
@@ -217,29 +220,11 @@ impl LinearModel {
 
     /// Everything but the test vectors.
     fn assembled(file: ModelFile) -> Result<Self, Error> {
-        if file.featureplane_model != FORMAT_VERSION {
-            let found = file.featureplane_model;
-            return Err(field("featureplane_model", FORMAT_VERSION, found));
-        }
-        if file.kind != KIND {
-            return Err(field("kind", KIND, format!("`{}`", file.kind.escape_default())));
-        }
-        let is_hash = |text: &str| {
-            text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        let schema_hash = match u64::from_str_radix(&file.schema_hash, 16) {
-            Ok(hash) if is_hash(&file.schema_hash) => hash,
-            _ => {
-                return Err(field(
-                    "schema_hash",
-                    "16 hex digits",
-                    file.schema_hash.escape_default(),
-                ));
-            }
-        };
-        if file.features.is_empty() {
-            return Err(field("features", "1 or more", "none"));
-        }
+        let schema_hash = checked_head(
+            (file.featureplane_model, &file.kind, KIND),
+            &file.schema_hash,
+            &file.features,
+        )?;
         let outputs = outputs(file.link, &file.classes)?;
         check_length("intercepts", outputs.len(), file.intercepts.len())?;
         check_length("weights", outputs.len(), file.weights.len())?;
@@ -253,6 +238,29 @@ impl LinearModel {
         }
         let weights = file.weights.concat();
         Ok(Self { file, schema_hash, outputs, weights })
+    }
+}
+
+impl Model for LinearModel {
+    fn feature_set_id(&self) -> &str {
+        self.feature_set_id()
+    }
+
+    fn schema_hash(&self) -> u64 {
+        self.schema_hash()
+    }
+
+    fn features(&self) -> &[String] {
+        self.features()
+    }
+
+    fn outputs(&self) -> &[String] {
+        self.outputs()
+    }
+
+    #[inline]
+    fn score(&self, inputs: &[f64], scores: &mut [f64]) -> bool {
+        self.score(inputs, scores)
     }
 }
 
@@ -288,14 +296,6 @@ fn check_knots(link: Link, calibration: &Calibration) -> Result<(), Error> {
         }
         None => Ok(()),
     }
-}
-
-fn field(field: &str, expected: impl ToString, found: impl ToString) -> Error {
-    Error::Field { field: field.into(), expected: expected.to_string(), found: found.to_string() }
-}
-
-fn check_length(name: &str, expected: usize, found: usize) -> Result<(), Error> {
-    if expected == found { Ok(()) } else { Err(field(name, format!("{expected} values"), found)) }
 }
 
 /// The exponent is never positive, so that nothing overflows.

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use feature_kernel::frame::bit;
 use feature_kernel::meta::{Dtype, Scale};
 use feature_kernel::{Feature, FeatureSet, FrameRef};
 use market_model::{Instrument, POW10};
 
 use crate::error::Error;
 use crate::linear::LinearModel;
+use crate::model::Model;
 
 /// Scores frames of one feature set and instrument; allocates nothing after it was made.
 #[derive(Debug, Clone)]
-pub struct Scorer {
-    model: Arc<LinearModel>,
+pub struct Scorer<M = LinearModel> {
+    model: Arc<M>,
     feature_set_id: String,
     columns: Vec<Column>,
+    /// A bit for every column, as masks of frames have them.
+    every: Vec<u64>,
     inputs: Vec<f64>,
     scores: Vec<f64>,
 }
@@ -27,22 +29,19 @@ struct Column {
     divisor: Option<f64>,
 }
 
-impl Scorer {
+impl<M: Model> Scorer<M> {
     /// Binds a model to the set whose frames it will see.
     ///
     /// # Errors
     ///
     /// [`Error::Dimension`], [`Error::Order`] or [`Error::Schema`] when the model was trained on others.
-    pub fn new(
-        model: Arc<LinearModel>,
-        set: &FeatureSet,
-        instrument: &Instrument,
-    ) -> Result<Self, Error> {
-        check(&model, set)?;
+    pub fn new(model: Arc<M>, set: &FeatureSet, instrument: &Instrument) -> Result<Self, Error> {
+        check(model.as_ref(), set)?;
         let columns = set.features().iter().map(|feature| Column::new(feature, instrument));
         Ok(Self {
             feature_set_id: set.id().into(),
             columns: columns.collect(),
+            every: every(set.len()),
             inputs: vec![0.0; set.len()],
             scores: vec![0.0; model.outputs().len()],
             model,
@@ -51,7 +50,7 @@ impl Scorer {
 
     /// The model.
     #[must_use]
-    pub fn model(&self) -> &LinearModel {
+    pub fn model(&self) -> &M {
         &self.model
     }
 
@@ -73,9 +72,14 @@ impl Scorer {
                 features: frame.feature_count(),
             });
         }
-        let ready = frame.warmup_ready_mask();
-        let is_ready = (0..self.columns.len()).all(|index| bit(ready, index));
-        Ok(self.score_words(frame.values(), is_ready, |index| bit(frame.valid_mask(), index)))
+        let (ready, valid) = (frame.warmup_ready_mask(), frame.valid_mask());
+        let usable = self
+            .every
+            .iter()
+            .zip(ready)
+            .zip(valid)
+            .all(|((every, ready), valid)| ready & valid & every == *every);
+        Ok(if usable { self.score_valid(frame.values()) } else { None })
     }
 
     /// Scores of the words of a row, in the order of the set; `None` as for frames.
@@ -91,11 +95,13 @@ impl Scorer {
         is_valid: impl Fn(usize) -> bool,
     ) -> Option<&[f64]> {
         let usable = is_ready && (0..self.columns.len()).all(is_valid);
-        if !usable {
-            return None;
-        }
-        for (index, column) in self.columns.iter().enumerate() {
-            self.inputs[index] = column.number(words[index]);
+        if usable { self.score_valid(&words[..self.columns.len()]) } else { None }
+    }
+
+    #[inline]
+    fn score_valid(&mut self, words: &[u64]) -> Option<&[f64]> {
+        for ((input, column), word) in self.inputs.iter_mut().zip(&self.columns).zip(words) {
+            *input = column.number(*word);
         }
         let is_finite = self.model.score(&self.inputs, &mut self.scores);
         is_finite.then_some(self.scores.as_slice())
@@ -113,7 +119,7 @@ impl Scorer {
 }
 
 /// Names first: they say more than two hashes.
-fn check(model: &LinearModel, set: &FeatureSet) -> Result<(), Error> {
+fn check(model: &impl Model, set: &FeatureSet) -> Result<(), Error> {
     let (model_set, set_id) = (model.feature_set_id().to_owned(), set.id().to_owned());
     if model.features().len() != set.len() {
         let (model, features) = (model.features().len(), set.len());
@@ -129,6 +135,13 @@ fn check(model: &LinearModel, set: &FeatureSet) -> Result<(), Error> {
         return Err(Error::Schema { model_set, model, set: set_id, found });
     }
     Ok(())
+}
+
+/// Masks with a bit for each of so many columns.
+fn every(columns: usize) -> Vec<u64> {
+    let mut words = vec![0; columns.div_ceil(64)];
+    (0..columns).for_each(|index| words[index / 64] |= 1 << (index % 64));
+    words
 }
 
 impl Column {
@@ -155,5 +168,17 @@ impl Column {
             Some(divisor) => x / divisor,
             None => x,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::every;
+
+    #[test]
+    fn masks_have_a_bit_for_every_column() {
+        assert_eq!(every(3), [7]);
+        assert_eq!(every(64), [u64::MAX]);
+        assert_eq!(every(65), [u64::MAX, 1]);
     }
 }

@@ -120,10 +120,7 @@ class LinearModel:
         numbers += [self.calibration.slope, self.calibration.offset]
         numbers += [x for knot in self.calibration.knots for x in knot]
         lines += [struct.pack(">d", x).hex() for x in numbers]
-        value = 0xCBF29CE484222325
-        for byte in "\n".join(lines).encode():
-            value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-        return f"{value:016x}"
+        return fnv1a("\n".join(lines))
 
     def score(self, inputs: Sequence[float | None]) -> tuple[float, ...] | None:
         """Return one score per output, None when an input is None or a sum is not finite.
@@ -194,6 +191,14 @@ class LinearModel:
             "checksum": self.checksum,
         }
         return json.dumps(fields, indent=2, allow_nan=False) + "\n"
+
+
+def fnv1a(text: str) -> str:
+    """Checksum of a text: FNV-1a of its UTF-8, 64 bits as 16 hex digits."""
+    value = 0xCBF29CE484222325
+    for byte in text.encode():
+        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return f"{value:016x}"
 
 
 def load_model(path: str | os.PathLike[str]) -> LinearModel:

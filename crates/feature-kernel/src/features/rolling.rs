@@ -56,6 +56,8 @@ enum Column {
 #[derive(Debug, Clone, Default)]
 struct Stats {
     moments: Moments,
+    /// Whether a column asks for the squares, whose products cost more than all else.
+    has_squares: bool,
     min: Option<Extreme>,
     max: Option<Extreme>,
 }
@@ -208,12 +210,13 @@ impl Series {
 }
 
 impl Stats {
-    /// Keeps an extreme from now on.
+    /// Keeps what a column asks for from now on.
     fn learn(&mut self, column: Column) {
         match column {
             Column::Min => self.min = Some(Extreme::default()),
             Column::Max => self.max = Some(Extreme::default()),
-            _ => {}
+            Column::Deviation | Column::Score => self.has_squares = true,
+            Column::Mean | Column::Sum => {}
         }
     }
 
@@ -263,7 +266,11 @@ impl Totals for Stats {
 
     #[inline]
     fn add(&mut self, number: u64, entry: &i128) {
-        self.moments.add(number, entry);
+        if self.has_squares {
+            self.moments.add(number, entry);
+        } else {
+            self.moments.sum += entry;
+        }
         if let Some(min) = &mut self.min {
             min.add(number, *entry, |a, b| a < b);
         }
@@ -274,7 +281,11 @@ impl Totals for Stats {
 
     #[inline]
     fn remove(&mut self, number: u64, entry: &i128) {
-        self.moments.remove(number, entry);
+        if self.has_squares {
+            self.moments.remove(number, entry);
+        } else {
+            self.moments.sum -= entry;
+        }
         self.min.iter_mut().chain(&mut self.max).for_each(|extreme| extreme.remove(number));
     }
 

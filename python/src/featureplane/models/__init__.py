@@ -24,6 +24,7 @@ from featureplane.models._training import (
     train_classifier,
     train_regressor,
 )
+from featureplane.models._trees import export_trees
 from featureplane.table import FeatureTable
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Link",
     "build_dataset",
     "export_linear",
+    "export_trees",
     "fit_calibration",
     "linear_model",
     "load_model",
