@@ -69,7 +69,8 @@ impl Counts {
         bytes.extend_from_slice(&[packet.kind as u8, packet.checksum_mismatch.into()]);
         let stamps = [packet.ts_event_ns, packet.ts_recv_ns].map(i64::cast_unsigned);
         let ids = [packet.seq, packet.first_seq, packet.prev_seq];
-        let sizes = [packet.levels.len(), packet.run_ends.len(), packet.trades.len()];
+        let sizes =
+            [packet.levels.len(), packet.run_ends.len(), packet.orders.len(), packet.trades.len()];
         let words = stamps.into_iter().chain(ids).chain(sizes.map(|size| size as u64));
         words.for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
         for level in &packet.levels {
@@ -79,6 +80,12 @@ impl Counts {
         for run in &packet.run_ends {
             bytes.push(run.op as u8);
             bytes.extend_from_slice(&run.end.to_le_bytes());
+        }
+        for event in &packet.orders {
+            bytes.extend_from_slice(&event.order_id.to_le_bytes());
+            bytes.extend_from_slice(&event.price_ticks.to_le_bytes());
+            bytes.extend_from_slice(&event.qty_lots.to_le_bytes());
+            bytes.extend_from_slice(&[event.side as u8, event.op as u8]);
         }
         for trade in &packet.trades {
             bytes.extend_from_slice(&trade.price_ticks.to_le_bytes());

@@ -45,6 +45,12 @@ pub enum ArrayError {
         /// `event time`, `local time`, or `time` when both are missing.
         missing: &'static str,
     },
+    /// A feed of orders.
+    #[error(
+        "the input is a feed of orders, of which no array of levels is made; a packet log (--to events) \
+         keeps its orders"
+    )]
+    Orders,
     /// Rows that were received before they were sent: a backtest over them would know the future.
     #[error(
         "{rows} rows were received before they were sent, by up to {ahead_ns} ns: the clocks differ; \
@@ -169,8 +175,12 @@ impl ArrayWriter {
     ///
     /// # Errors
     ///
-    /// [`WriteError::Array`] for a packet without a needed stamp, [`WriteError::Sink`].
+    /// [`WriteError::Array`] for a packet without a needed stamp or with order events,
+    /// [`WriteError::Sink`].
     pub fn write(&mut self, packet: &Packet) -> Result<(), WriteError> {
+        if !packet.orders.is_empty() {
+            return Err(ArrayError::Orders.into());
+        }
         Ok(self.spool.put(self.maker.rows_of(packet)?)?)
     }
 
