@@ -173,3 +173,16 @@ fn nothing_is_left_behind_after_an_error() {
     assert!(matches!(error, Error::Output(_)), "{error}");
     assert_eq!(folder.path().read_dir().unwrap().count(), 2);
 }
+
+#[test]
+fn orders_survive_in_packet_logs_and_are_no_array_of_levels() {
+    let folder = tempfile::tempdir().unwrap();
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../market-io/tests/dbn/mbo.dbn");
+    let open = opened(&[sample]);
+    let (log, arrays) = (folder.path().join("log.ndjson"), folder.path().join("array.npz"));
+    made(&open, &log, Target::Events { existing: Existing::Refuse }).unwrap();
+    assert_eq!(frames(&open), frames(&opened(&[log])));
+    let error = made(&open, &arrays, array(ArrayOptions::default())).unwrap_err().to_string();
+    assert!(error.contains("holds orders"), "{error}");
+    assert!(!arrays.exists());
+}
