@@ -107,6 +107,32 @@ fn alerts_fire_when_they_should_and_only_then() {
 }
 
 #[test]
+fn every_expression_of_the_dashboard_is_one() {
+    let dashboard: serde_json::Value = serde_json::from_str(&text("grafana.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let expressions: Vec<&str> = targets.map(|target| target["expr"].as_str().unwrap()).collect();
+    assert!(panels.len() >= 10 && expressions.len() > panels.len());
+    assert!(expressions.iter().all(|text| text.contains("featureplane_")));
+    let Some(promtool) = prometheus_program("PROMTOOL", "promtool") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let parses = |expressions: &[&str]| {
+        let rules = expressions.iter().enumerate().map(|(number, text)| {
+            serde_json::json!({ "record": format!("expression_{number}"), "expr": text })
+        });
+        let rules: Vec<_> = rules.collect();
+        // Every JSON text is a YAML text.
+        let file = serde_json::json!({ "groups": [{ "name": "all", "rules": rules }] });
+        let path = folder.path().join("rules.yml");
+        std::fs::write(&path, file.to_string()).unwrap();
+        let mut tool = Command::new(&promtool);
+        tool.args(["check", "rules"]).arg(&path).output().unwrap().status.success()
+    };
+    assert!(parses(&expressions));
+    assert!(!parses(&["rate(featureplane_packets_total[5m)"]), "planted");
+}
+
+#[test]
 fn a_real_prometheus_scrapes_a_real_run_and_the_canary_asks_it() {
     let Some(prometheus) = prometheus_program("PROMETHEUS", "prometheus") else { return };
     let folder = tempfile::tempdir().unwrap();
