@@ -355,7 +355,8 @@ pub(crate) struct Live {
     /// Never rest while no packet waits: the lowest latency for a core of its own.
     #[arg(long)]
     pub(crate) spin: bool,
-    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed or events.
+    /// auto, hftbacktest, binance, lobster, ccxt, tardis, parquet, chronicle, dbn, cryptofeed, bybit,
+    /// bitstamp-l3, bitfinex-l3 or events.
     #[arg(long, default_value = "auto", value_name = "FORMAT")]
     pub(crate) format: String,
     /// Tick size, for example 0.1; inferred when absent.

@@ -133,10 +133,7 @@ impl Packet {
 
     /// Becomes a copy of another packet and keeps its buffers, which `clone_from` would not.
     pub fn copy_from(&mut self, other: &Self) {
-        let (mut levels, mut run_ends) =
-            (core::mem::take(&mut self.levels), core::mem::take(&mut self.run_ends));
-        let (mut orders, mut trades) =
-            (core::mem::take(&mut self.orders), core::mem::take(&mut self.trades));
+        let Self { mut levels, mut run_ends, mut orders, mut trades, .. } = core::mem::take(self);
         levels.clone_from(&other.levels);
         run_ends.clone_from(&other.run_ends);
         orders.clone_from(&other.orders);
