@@ -331,7 +331,7 @@ fn frames(set: &FeatureSet, instrument: &Instrument, defect: Option<Defect>) -> 
 /// What happens to orders, from one fixed seed.
 fn noises_of_orders() -> Vec<Vec<Packet>> {
     let mut runner = TestRunner::deterministic();
-    (0..4).map(|_| testkit::order_tape(150).new_tree(&mut runner).unwrap().current().1).collect()
+    (0..12).map(|_| testkit::order_tape(150).new_tree(&mut runner).unwrap().current().1).collect()
 }
 
 #[test]
