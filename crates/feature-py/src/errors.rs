@@ -140,6 +140,10 @@ fn classify(error: &JobError) -> (Class, Details) {
         JobError::Output(error) => classify_output(error),
         JobError::Array(_) => plain(CONFIG),
         JobError::File { path, source } => system(INPUT, path, source),
+        JobError::State { field: "schema hash", .. } => plain(SCHEMA),
+        JobError::State { .. } => plain(DECODE),
+        JobError::Watch { path, .. } => at(INPUT, path),
+        JobError::NoSnapshot { symbol, .. } => of(FEATURE, symbol),
         JobError::NoRows { symbol, .. } => of(FEATURE, symbol),
         JobError::Interrupted => plain(FEATURE),
         #[allow(unreachable_patterns, reason = "the enum may grow")]
@@ -159,6 +163,9 @@ fn classify_engine(error: &EngineError) -> (Class, Details) {
         EngineError::BadSetFile { origin, .. } => at(CONFIG, Path::new(origin)),
         EngineError::StateMismatch { field: "schema hash", .. } => plain(SCHEMA),
         EngineError::StateMismatch { .. } => plain(DECODE),
+        EngineError::NotLatest { path, .. } => at(DECODE, path),
+        EngineError::Unfinished { symbol } => of(DECODE, symbol),
+        EngineError::RingSize { .. } => plain(CONFIG),
         _ => plain(FEATURE),
     }
 }
@@ -195,6 +202,10 @@ fn classify_book(error: &BookError) -> (Class, Details) {
     match error {
         BookError::TooManyLevels { .. }
         | BookError::LevelOutOfRange { .. }
+        | BookError::OrderOutOfRange { .. }
+        | BookError::TooManyOrders { .. }
+        | BookError::TooManyLots { .. }
+        | BookError::LevelsAndOrders { .. }
         | BookError::State(_) => plain(DECODE),
         _ => plain(FEATURE),
     }
