@@ -1,7 +1,7 @@
 """Draw one page per feature family from a recording: what its columns look like, and when they are null.
 
-Usage: plots.py DATA OUT. The market is Binance BTCUSDT perpetual futures of 2024-08-08, from the
-first packet on, so that warm-up shows.
+Usage: plots.py DATA OUT. The market is Binance BTCUSDT perpetual futures of 2024-08-08, and GOOG of
+2012-06-21 for what needs orders, from the first packet on, so that warm-up shows.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ INPUT = {"family": "imbalance", "column": "l1_imbalance_ppm", "alias": "input"}
 #: Where the default shows little on this market: its spread is one tick, 1.6 millionths.
 CHOSEN = {"ema": {"span": 32}, "regime": {"tight_ppm": 2}}
 SHOWN_S = 60
+#: A feed of levels, and one of orders for the family that needs it.
+LEVELS = "binance/usdm_btcusdt_20240808.gz"
+ORDERS = "lobster/GOOG_2012-06-21_34200000_57600000_message_10.csv.zst"
 COLUMNS = 3
 
 
@@ -110,10 +113,9 @@ def main() -> None:
     """Draw every family."""
     plt.switch_backend("agg")
     data, out = Path(sys.argv[1]), Path(sys.argv[2])
-    inputs = data / "binance" / "usdm_btcusdt_20240808.gz"
     out.mkdir(parents=True, exist_ok=True)
     for family in dict.fromkeys(column["family"] for column in fp.feature_columns()):
-        page(family, inputs, out)
+        page(family, data / ORDERS if family == "order_flow_l3" else data / LEVELS, out)
 
 
 if __name__ == "__main__":
