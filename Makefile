@@ -58,14 +58,13 @@ instructions:
 	benches/gate.sh
 
 lint: $(VENV)/.packages
-	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --workspace --all-features --all-targets --quiet -- -D warnings
 
 rust: $(VENV)/.packages
-	cargo $(RUST_TESTS) --workspace
-	cargo $(RUST_TESTS) -p feature-infer --features trees
+	cargo $(RUST_TESTS) --workspace --all-features
 
 doc:
-	cargo test --workspace --doc --quiet
+	cargo test --workspace --all-features --doc --quiet
 
 python: $(VENV)/.dev
 	cd parity/reference && $(BIN)/python -m pytest -q
@@ -75,7 +74,6 @@ types: $(VENV)/.dev
 	cd python && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/ruff check . ../parity/reference && PATH=$(BIN):$$PATH $(BIN)/python tools/check_stubs.py
 
 hftbacktest: $(VENV)/.dev $(HFT_VENV)/.packages ## features beside the stock hftbacktest wheel, in its own environment
-	cargo test --quiet -p feature-hftbacktest --features live --test live
 	cd python && PYTHONPATH=src $(CURDIR)/$(HFT_VENV)/bin/python -m pytest -q tests_hftbacktest
 
 deny: $(VENV)/.deny
