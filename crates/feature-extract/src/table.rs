@@ -34,6 +34,12 @@ pub fn table_spec(set: &FeatureSet, instrument: &Instrument) -> TableSpec {
     assert_eq!(columns.len(), FIXED_COLUMNS, "Invariant: the fixed columns");
     columns.extend(set.features().iter().map(|feature| feature_column(feature, instrument)));
     let mut spec = TableSpec::new(columns);
+    describe(&mut spec, set, instrument);
+    spec
+}
+
+/// Says in the metadata of a table what its numbers mean: the feature set and the scales.
+pub(crate) fn describe(spec: &mut TableSpec, set: &FeatureSet, instrument: &Instrument) {
     let mut put =
         |key: &str, value: String| spec.metadata.insert(format!("featureplane.{key}"), value);
     put("feature_set_id", set.id().into());
@@ -46,7 +52,6 @@ pub fn table_spec(set: &FeatureSet, instrument: &Instrument) -> TableSpec {
     put("qty_scale", instrument.qty_scale.to_string());
     put("tick_scaled", instrument.tick_scaled.to_string());
     put("lot_scaled", instrument.lot_scaled.to_string());
-    spec
 }
 
 /// The column of one feature, with its definition as metadata.

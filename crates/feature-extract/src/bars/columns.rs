@@ -6,6 +6,7 @@ use market_model::Instrument;
 use super::bar_set;
 use super::options::duration_label;
 use crate::error::Error;
+use crate::table::describe;
 
 /// Places of the columns that a bar fills in.
 #[derive(Debug, Clone, Copy)]
@@ -84,19 +85,8 @@ pub fn bar_spec(duration_ns: i64, instrument: &Instrument) -> Result<TableSpec, 
         if *kind == ColumnKind::F64 { column.nullable() } else { column }
     });
     let mut spec = TableSpec::new(columns);
-    let mut put =
-        |key: &str, value: String| spec.metadata.insert(format!("featureplane.{key}"), value);
-    put("bars", duration_label(duration_ns));
-    put("feature_set_id", set.id().into());
-    put("schema_hash", format!("{:016x}", set.schema_hash()));
-    put("feature_set", set.canonical_json());
-    put("version", env!("CARGO_PKG_VERSION").into());
-    put("symbol", instrument.symbol.clone());
-    put("venue", instrument.venue.clone());
-    put("price_scale", instrument.price_scale.to_string());
-    put("qty_scale", instrument.qty_scale.to_string());
-    put("tick_scaled", instrument.tick_scaled.to_string());
-    put("lot_scaled", instrument.lot_scaled.to_string());
+    spec.metadata.insert("featureplane.bars".into(), duration_label(duration_ns));
+    describe(&mut spec, &set, instrument);
     Ok(spec)
 }
 

@@ -15,7 +15,7 @@ pub(super) use self::message::split_local_ns;
 use self::message::{Depth, Message, Snapshot, TradeText, read};
 use self::sync::{Chain, Ids, Sync, Verdict};
 use super::grid::Grid;
-use super::line_feed::{LineDecoder, LineFeed, Refusal};
+use super::line_feed::{LineDecoder, LineFeed, Refusal, no_snapshot};
 use crate::bytes::Lines;
 use crate::error::{Error, FieldFault, excerpt};
 use crate::source::{OpenOptions, Source, SourceStats, UntilEnd};
@@ -68,10 +68,6 @@ impl LineDecoder for Decoder {
         packet: &mut Packet,
         stats: &mut SourceStats,
     ) -> Result<bool, Refusal> {
-        let line = line.trim_ascii_end();
-        if line.is_empty() {
-            return Ok(false);
-        }
         let (local_ns, json) = split_local_ns(line)?;
         packet.ts_recv_ns = checked_ns("local time", Some(local_ns))?;
         match read(json, Some(&self.instrument.symbol))? {
@@ -101,11 +97,7 @@ impl LineDecoder for Decoder {
         if stats.snapshots > 0 {
             return Ok(());
         }
-        Err(Error::NoSnapshot {
-            path: lines.path().into(),
-            symbol: excerpt(self.instrument.symbol.as_bytes()),
-            diffs: stats.depth_updates,
-        })
+        Err(no_snapshot(&self.instrument, lines, stats))
     }
 }
 

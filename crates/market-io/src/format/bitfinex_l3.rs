@@ -10,7 +10,7 @@ use super::grid::Grid;
 use super::json::{each_row, object};
 use super::line_feed::{LineDecoder, LineFeed, Refusal};
 use super::survey::Survey;
-use crate::bytes::{Line, Lines};
+use crate::bytes::Lines;
 use crate::error::{Error, FieldFault, excerpt};
 use crate::source::{OpenOptions, Source, SourceStats, UntilEnd};
 
@@ -84,14 +84,8 @@ fn survey(options: &OpenOptions) -> Result<Instrument, Error> {
     let mut lines = Lines::open(&options.inputs)?;
     let mut survey = Survey::new(options);
     let mut channel: Option<(String, u64)> = None;
-    while !survey.is_done() {
-        let line = match lines.next_line() {
-            Ok(Some(Line::Text(range))) => lines.text(range).trim_ascii(),
-            Ok(Some(Line::TooLong)) => continue,
-            Ok(None) => break,
-            Err(_) if survey.has_symbol() => break,
-            Err(error) => return Err(error),
-        };
+    while let Some(range) = survey.next_line(&mut lines)? {
+        let line = lines.text(range).trim_ascii();
         if let Some((symbol, id)) = subscription(line) {
             if survey.admits(&symbol, || lines.location())? {
                 channel = Some((symbol, id));
@@ -137,10 +131,7 @@ impl LineDecoder for Decoder {
         packet: &mut Packet,
         stats: &mut SourceStats,
     ) -> Result<bool, Refusal> {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            return Ok(false);
-        }
+        let line = line.trim_ascii_start();
         if line.starts_with(b"{") {
             return self.about_the_stream(line, stats);
         }

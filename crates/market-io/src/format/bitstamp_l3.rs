@@ -17,7 +17,7 @@ use super::grid::Grid;
 use super::json::{decimal_text, number, object};
 use super::line_feed::{LineDecoder, LineFeed, Refusal};
 use super::survey::Survey;
-use crate::bytes::{Line, Lines};
+use crate::bytes::Lines;
 use crate::error::{Error, FieldFault};
 use crate::source::{OpenOptions, Source, SourceStats, UntilEnd};
 
@@ -69,14 +69,8 @@ fn survey(options: &OpenOptions) -> Result<Instrument, Error> {
     let symbol = options.symbol.as_deref().map_or(stem, Cow::Borrowed);
     let mut survey = Survey::new(options);
     let mut lines = Lines::open(&options.inputs)?;
-    while !survey.is_done() {
-        let line = match lines.next_line() {
-            Ok(Some(Line::Text(range))) => lines.text(range).trim_ascii(),
-            Ok(Some(Line::TooLong)) => continue,
-            Ok(None) => break,
-            Err(_) if survey.has_symbol() => break,
-            Err(error) => return Err(error),
-        };
+    while let Some(range) = survey.next_line(&mut lines)? {
+        let line = lines.text(range).trim_ascii();
         let Some([_, kind, json]) = split(line) else { continue };
         let Ok(fields) = object::<Fields<'_>>("line", json) else { continue };
         if KINDS.contains(&kind) && survey.admits(&symbol, || lines.location())? {
@@ -115,10 +109,7 @@ impl LineDecoder for Decoder {
         packet: &mut Packet,
         stats: &mut SourceStats,
     ) -> Result<bool, Refusal> {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            return Ok(false);
-        }
+        let line = line.trim_ascii_start();
         let expected = "time, kind and JSON";
         let [time, kind, json] =
             split(line).ok_or_else(|| FieldFault::new("line", expected, line))?;

@@ -15,9 +15,9 @@ use super::binance::split_local_ns;
 use super::calendar::{Unit, unix_ns};
 use super::grid::Grid;
 use super::json::{decimal_text, each_row, number, object, present, text, typed};
-use super::line_feed::{LineDecoder, LineFeed, Refusal};
+use super::line_feed::{LineDecoder, LineFeed, Refusal, no_snapshot};
 use super::survey::Survey;
-use crate::bytes::{Line, Lines};
+use crate::bytes::Lines;
 use crate::error::{Error, FieldFault, excerpt};
 use crate::source::{OpenOptions, Source, SourceStats, UntilEnd};
 
@@ -151,17 +151,8 @@ fn survey(options: &OpenOptions) -> Result<(Instrument, u32), Error> {
     let mut lines = Lines::open(&options.inputs)?;
     let mut survey = Survey::new(options);
     let mut deepest = 0;
-    while !survey.is_done() {
-        let line = match lines.next_line() {
-            Ok(Some(Line::Text(range))) => lines.text(range).trim_ascii(),
-            Ok(Some(Line::TooLong)) => continue,
-            Ok(None) => break,
-            Err(_) if survey.has_symbol() => break,
-            Err(error) => return Err(error),
-        };
-        if line.is_empty() {
-            continue;
-        }
+    while let Some(range) = survey.next_line(&mut lines)? {
+        let line = lines.text(range).trim_ascii();
         let message = match Message::read(line) {
             Ok(message) => message,
             Err(fault) => {
@@ -225,10 +216,7 @@ impl LineDecoder for Decoder {
         packet: &mut Packet,
         stats: &mut SourceStats,
     ) -> Result<bool, Refusal> {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            return Ok(false);
-        }
+        let line = line.trim_ascii_start();
         let message = Message::read(line)?;
         packet.ts_recv_ns = message.local_ns;
         if message.topic == Topic::Other {
@@ -261,11 +249,7 @@ impl LineDecoder for Decoder {
         if stats.depth_updates == 0 || stats.snapshots > 0 {
             return Ok(());
         }
-        Err(Error::NoSnapshot {
-            path: lines.path().into(),
-            symbol: excerpt(self.instrument.symbol.as_bytes()),
-            diffs: stats.depth_updates,
-        })
+        Err(no_snapshot(&self.instrument, lines, stats))
     }
 }
 

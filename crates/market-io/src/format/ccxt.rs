@@ -16,9 +16,9 @@ use super::MAX_LEVELS_PER_SIDE;
 use super::calendar::{Unit, unix_ns};
 use super::grid::Grid;
 use super::json::{decimal_text, each_row, number, object, present, text};
-use super::line_feed::{LineDecoder, LineFeed, Refusal, too_long};
+use super::line_feed::{LineDecoder, LineFeed, Refusal, read_line};
 use super::survey::Survey;
-use crate::bytes::{Line, Lines};
+use crate::bytes::Lines;
 use crate::error::{Error, FieldFault, Location, excerpt};
 use crate::source::{OpenOptions, Source, SourceStats, UntilEnd};
 
@@ -141,17 +141,8 @@ fn survey(options: &OpenOptions) -> Result<Found, Error> {
     let mut survey = Survey::new(options);
     let mut nonces = NonceSteps::default();
     let (mut symbol, mut venue) = (String::new(), String::new());
-    while !survey.is_done() {
-        let line = match lines.next_line() {
-            Ok(Some(Line::Text(range))) => lines.text(range).trim_ascii(),
-            Ok(Some(Line::TooLong)) => continue,
-            Ok(None) => break,
-            Err(_) if survey.has_symbol() => break,
-            Err(error) => return Err(error),
-        };
-        if line.is_empty() {
-            continue;
-        }
+    while let Some(range) = survey.next_line(&mut lines)? {
+        let line = lines.text(range).trim_ascii();
         let record = match Record::read(line) {
             Ok(record) => record,
             Err(fault) => {
@@ -289,23 +280,8 @@ impl LineReader {
         place: impl FnOnce() -> Location,
         packet: &mut Packet,
     ) -> bool {
-        self.stats.records += 1;
-        packet.clear();
-        let result = match line {
-            Some(line) => self.decoder.line(line, packet, &mut self.stats),
-            None => Err(Refusal::Line(too_long())),
-        };
-        match result {
-            Ok(false) | Err(Refusal::SecondSymbol(_)) => return false,
-            Ok(true) => {}
-            Err(Refusal::Line(fault)) => {
-                let fault = fault.at(place(), &self.decoder.instrument.symbol);
-                self.stats.refuse(packet, fault);
-            }
-        }
-        packet.symbol_id = self.decoder.instrument.symbol_id;
-        self.stats.count(packet);
-        true
+        // The caller chose the symbol: another one is left out, never an error.
+        read_line(&mut self.decoder, line, place, packet, &mut self.stats).unwrap_or(false)
     }
 
     /// Appends what a later packet depends on.
@@ -352,10 +328,7 @@ impl LineDecoder for Decoder {
         packet: &mut Packet,
         stats: &mut SourceStats,
     ) -> Result<bool, Refusal> {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            return Ok(false);
-        }
+        let line = line.trim_ascii_start();
         let record = Record::read(line)?;
         if record.symbol != *self.instrument.symbol || record.exchange != *self.instrument.venue {
             if !self.is_filtered {

@@ -17,7 +17,7 @@ use super::grid::Grid;
 use super::json::each_row;
 use super::line_feed::{LineDecoder, LineFeed, Refusal};
 use super::survey::Survey;
-use crate::bytes::{Line, Lines};
+use crate::bytes::Lines;
 use crate::error::{Error, FieldFault, excerpt};
 use crate::source::{OpenOptions, Source, SourceStats, UntilEnd};
 
@@ -40,15 +40,8 @@ fn survey(options: &OpenOptions) -> Result<Instrument, Error> {
     let mut lines = Lines::open(&options.inputs)?;
     let mut survey = Survey::new(options);
     let (mut symbol, mut venue) = (String::new(), "");
-    while !survey.is_done() {
-        let line = match lines.next_line() {
-            Ok(Some(Line::Text(range))) => lines.text(range),
-            Ok(Some(Line::TooLong)) => continue,
-            Ok(None) => break,
-            Err(_) if survey.has_symbol() => break,
-            Err(error) => return Err(error),
-        };
-        let text = match received(line) {
+    while let Some(range) = survey.next_line(&mut lines)? {
+        let text = match received(lines.text(range)) {
             Ok(Received::Message { text, .. }) => text,
             Ok(Received::Other(_)) => continue,
             Err(fault) => {

@@ -3,7 +3,7 @@
 use market_model::{Instrument, Packet};
 
 use crate::bytes::{Line, Lines};
-use crate::error::{Error, FieldFault, excerpt};
+use crate::error::{Error, FieldFault, Location, excerpt};
 use crate::source::{Feed, SourceStats};
 
 /// Why a line gives no packet.
@@ -21,7 +21,7 @@ impl From<FieldFault> for Refusal {
 }
 
 /// The fault of a line that is too long to be kept.
-pub(super) fn too_long() -> FieldFault {
+fn too_long() -> FieldFault {
     FieldFault { field: "line", expected: "at most 4194304 bytes", found: "more".into() }
 }
 
@@ -29,7 +29,8 @@ pub(super) fn too_long() -> FieldFault {
 pub(super) trait LineDecoder: Send {
     fn instrument(&self) -> &Instrument;
 
-    /// Reads one line into a cleared packet; `true` when the packet is to be handed out.
+    /// Reads one line into a cleared packet; `true` when the packet is to be handed out. The line is
+    /// not empty and has no white space at its end.
     fn line(
         &mut self,
         line: &[u8],
@@ -43,6 +44,50 @@ pub(super) trait LineDecoder: Send {
     /// Judges the whole input at its end.
     fn end(&self, _lines: &Lines, _stats: &SourceStats) -> Result<(), Error> {
         Ok(())
+    }
+}
+
+/// Reads one line, `None` for one that was too long to keep; `true` when the packet is to be handed
+/// out. A refused line gives a packet of kind `Rejected`.
+///
+/// # Errors
+///
+/// The name of a second symbol.
+#[inline]
+pub(super) fn read_line(
+    decoder: &mut impl LineDecoder,
+    line: Option<&[u8]>,
+    location: impl FnOnce() -> Location,
+    packet: &mut Packet,
+    stats: &mut SourceStats,
+) -> Result<bool, String> {
+    stats.records += 1;
+    packet.clear();
+    let result = match line.map(<[u8]>::trim_ascii_end) {
+        Some(b"") => Ok(false),
+        Some(line) => decoder.line(line, packet, stats),
+        None => Err(Refusal::Line(too_long())),
+    };
+    match result {
+        Ok(false) => return Ok(false),
+        Ok(true) => {}
+        Err(Refusal::SecondSymbol(second)) => return Err(second),
+        Err(Refusal::Line(fault)) => {
+            stats.refuse(packet, fault.at(location(), &decoder.instrument().symbol));
+            decoder.lose_book();
+        }
+    }
+    packet.symbol_id = decoder.instrument().symbol_id;
+    stats.count(packet);
+    Ok(true)
+}
+
+/// The error of an input that changes a book which it never gives.
+pub(super) fn no_snapshot(instrument: &Instrument, lines: &Lines, stats: &SourceStats) -> Error {
+    Error::NoSnapshot {
+        path: lines.path().into(),
+        symbol: excerpt(instrument.symbol.as_bytes()),
+        diffs: stats.depth_updates,
     }
 }
 
@@ -67,29 +112,19 @@ impl<D: LineDecoder> Feed for LineFeed<D> {
     fn advance(&mut self, packet: &mut Packet) -> Result<bool, Error> {
         let Self { lines, stats, decoder } = self;
         while let Some(line) = lines.next_line()? {
-            stats.records += 1;
-            packet.clear();
-            let result = match line {
-                Line::Text(range) => decoder.line(lines.text(range), packet, stats),
-                Line::TooLong => Err(Refusal::Line(too_long())),
+            let text = match line {
+                Line::Text(range) => Some(lines.text(range)),
+                Line::TooLong => None,
             };
-            let symbol = &decoder.instrument().symbol;
-            match result {
-                Ok(false) => continue,
-                Ok(true) => {}
-                Err(Refusal::SecondSymbol(second)) => {
-                    let first = excerpt(symbol.as_bytes());
+            match read_line(decoder, text, || lines.location(), packet, stats) {
+                Ok(false) => {}
+                Ok(true) => return Ok(true),
+                Err(second) => {
+                    let first = excerpt(decoder.instrument().symbol.as_bytes());
                     let location = lines.location();
                     return Err(Error::SeveralSymbols { location, first, second });
                 }
-                Err(Refusal::Line(fault)) => {
-                    stats.refuse(packet, fault.at(lines.location(), symbol));
-                    decoder.lose_book();
-                }
             }
-            packet.symbol_id = decoder.instrument().symbol_id;
-            stats.count(packet);
-            return Ok(true);
         }
         decoder.end(lines, stats)?;
         Ok(false)

@@ -1,11 +1,13 @@
 //! A first look at an input: its symbol, and the decimals of its numbers.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 
 use market_model::{Decimal, Instrument};
 
 use super::grid::{decimal_step, decimals, is_noisy};
+use crate::bytes::{Line, Lines};
 use crate::error::{Error, Fault, Location, excerpt};
 use crate::source::OpenOptions;
 
@@ -90,6 +92,30 @@ impl<'a> Survey<'a> {
     /// Whether anything of the symbol has been seen.
     pub(super) const fn has_symbol(&self) -> bool {
         self.symbol.is_some()
+    }
+
+    /// The next line to look at; `None` when enough has been seen, at the end, and before what cannot
+    /// be read once there is a symbol: what is readable is handed out, and the error comes again where
+    /// it belongs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when nothing of the symbol can be read.
+    pub(super) fn next_line(&self, lines: &mut Lines) -> Result<Option<Range<usize>>, Error> {
+        while !self.is_done() {
+            match lines.next_line() {
+                Ok(Some(Line::Text(range)))
+                    if !lines.text(range.clone()).trim_ascii().is_empty() =>
+                {
+                    return Ok(Some(range));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) if self.has_symbol() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn price(&mut self, text: &[u8]) {
