@@ -20,7 +20,7 @@ use crate::tape::Tape;
 pub fn book_packets(book: &mut Book, tape: &Tape) -> i64 {
     let mut sum = 0_i64;
     for packet in &tape.packets {
-        apply(book, packet);
+        apply(book, packet).expect("the tape has no refused packets");
         sum = sum.wrapping_add(best(book));
     }
     sum
@@ -38,7 +38,7 @@ pub fn book_rows(book: &mut Book, packet: &mut Packet, tape: &Tape) -> i64 {
     packet.clear();
     while let Some((taken, true)) = MarketEvent::append_packet(events, packet) {
         events = &events[taken..];
-        apply(book, packet);
+        apply(book, packet).expect("the tape has no refused packets");
         sum = sum.wrapping_add(best(book));
         packet.clear();
     }
@@ -83,11 +83,13 @@ pub fn std_trees(trees: &mut StdTrees, tape: &Tape) -> i64 {
 }
 
 /// One packet into our book.
+///
+/// # Errors
+///
+/// When the packet is refused.
 #[inline(always)]
-pub(crate) fn apply(book: &mut Book, packet: &Packet) {
-    let done =
-        if packet.kind == PacketKind::Snapshot { book.replace(packet) } else { book.apply(packet) };
-    done.expect("the tape has no refused packets");
+pub fn apply(book: &mut Book, packet: &Packet) -> Result<(), lob_engine::Error> {
+    if packet.kind == PacketKind::Snapshot { book.replace(packet) } else { book.apply(packet) }
 }
 
 #[inline(always)]

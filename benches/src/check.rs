@@ -14,7 +14,7 @@ use crate::tape::Tape;
 ///
 /// Names the first packet after which a book differs.
 pub fn books_agree(tape: &Tape) -> Result<()> {
-    let want = our_bests(tape);
+    let want = our_bests(tape)?;
     let mut trees = StdTrees::default();
     for (index, packet) in tape.packets.iter().enumerate() {
         trees.apply(packet);
@@ -24,7 +24,7 @@ pub fn books_agree(tape: &Tape) -> Result<()> {
     for event in &tape.events {
         let (book, packet, index) = &mut from_rows;
         if event.append_to(packet) == Some(true) {
-            apply(book, packet);
+            apply(book, packet)?;
             packet.clear();
             same("book from rows", *index, want[*index], best(book))?;
             *index += 1;
@@ -36,11 +36,11 @@ pub fn books_agree(tape: &Tape) -> Result<()> {
     depth_agrees("BTreeMarketDepth", &mut peers::b_tree(tape), tape, &want)
 }
 
-fn our_bests(tape: &Tape) -> Vec<(i64, i64)> {
+fn our_bests(tape: &Tape) -> Result<Vec<(i64, i64)>> {
     let mut book = Book::new(BookNeeds::top(5));
     let step = |packet| {
-        apply(&mut book, packet);
-        best(&book)
+        apply(&mut book, packet)?;
+        Ok(best(&book))
     };
     tape.packets.iter().map(step).collect()
 }

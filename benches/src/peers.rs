@@ -39,6 +39,14 @@ pub fn b_tree(tape: &Tape) -> BTreeMarketDepth {
     BTreeMarketDepth::new(tick(&tape.instrument), lot(&tape.instrument))
 }
 
+/// The depth after it has been through the tape once and was emptied.
+#[must_use]
+pub fn warm<D: Depth>(mut depth: D, tape: &Tape) -> D {
+    tape.rows.iter().for_each(|row| apply_row(&mut depth, row));
+    depth.clear_depth(Side::None, 0.0);
+    depth
+}
+
 /// One row into a book of hftbacktest, with the fewest tests that tell the kinds of rows apart.
 #[inline(always)]
 pub fn apply_row<D: Depth>(depth: &mut D, row: &Event) {

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use lob_engine::LobEngine;
 use market_io::sink::{Existing, Finished};
-use market_io::write::{ArrayOptions, ArrayStats, ArrayWriter, write_book, write_latencies};
+use market_io::write::{
+    ArrayError, ArrayOptions, ArrayStats, ArrayWriter, write_book, write_latencies,
+};
 use market_io::{EventsWriter, OpenOptions, Source};
 use market_model::{BookNeeds, Packet, Side};
 use serde::Serialize;
@@ -184,12 +186,17 @@ fn write_array(
         writer.collect_latencies();
     }
     let mut lob = beside.book.map(|_| LobEngine::new(&instrument, BookNeeds::default()));
+    let mut seen = 0;
     let packets = each_packet(source, observer, |packet| {
-        if let Some(lob) = &mut lob
-            && lob.apply(packet).is_err()
-        {
-            lob.reject();
+        if let Some(lob) = &mut lob {
+            if !packet.orders.is_empty() {
+                return Err(ArrayError::Orders { packet: seen }.into());
+            }
+            if lob.apply(packet).is_err() {
+                lob.reject();
+            }
         }
+        seen += 1;
         Ok(writer.write(packet)?)
     })?;
     let (array, stats, latencies) = writer.finish()?;

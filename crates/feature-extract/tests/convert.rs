@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use feature_extract::{Conversion, Converted, Error, Target, convert};
-use feature_runtime::{SymbolEngine, built_in_set};
+use feature_runtime::{SymbolEngine, built_in_set, parse_set};
 use market_io::sink::Existing;
 use market_io::synthetic::SyntheticConfig;
 use market_io::write::{ArrayOptions, LocalClock, write_binance};
@@ -174,15 +174,63 @@ fn nothing_is_left_behind_after_an_error() {
     assert_eq!(folder.path().read_dir().unwrap().count(), 2);
 }
 
+/// Flags, times and values of each frame of every column there is, but for what reads the local clock.
+fn every_column(open: &OpenOptions) -> Vec<(i64, u32, Vec<Option<u64>>)> {
+    let text = include_str!("../../../parity/tests/every_column.json");
+    let set = Arc::new(parse_set(text, "every_column").unwrap());
+    let mut source = market_io::open(open).unwrap();
+    let mut engine = SymbolEngine::new(Arc::clone(&set), source.instrument().clone());
+    let (mut packet, mut out) = (Packet::default(), Vec::new());
+    while source.next_packet(&mut packet).unwrap() {
+        let Some(frame) = engine.process(&packet) else { continue };
+        let header = frame.header();
+        let read = |(index, feature): (usize, &feature_runtime::Feature)| {
+            if feature.name.contains("latency") { None } else { frame.value(index) }
+        };
+        let words = set.features().iter().enumerate().map(read).collect();
+        out.push((header.source_ts_ns, header.quality.bits(), words));
+    }
+    out
+}
+
 #[test]
-fn orders_survive_in_packet_logs_and_are_no_array_of_levels() {
+fn orders_survive_in_packet_logs() {
     let folder = tempfile::tempdir().unwrap();
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../market-io/tests/dbn/mbo.dbn");
-    let open = opened(&[sample]);
-    let (log, arrays) = (folder.path().join("log.ndjson"), folder.path().join("array.npz"));
+    let (open, log) = (opened(&[sample]), folder.path().join("log.ndjson"));
     made(&open, &log, Target::Events { existing: Existing::Refuse }).unwrap();
     assert_eq!(frames(&open), frames(&opened(&[log])));
-    let error = made(&open, &arrays, array(ArrayOptions::default())).unwrap_err().to_string();
+}
+
+#[test]
+fn recorded_orders_survive_in_arrays() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/dbn");
+    let input = root.join("glbx_ESM4_mbo_20240508_2s.dbn.zst");
+    if !input.is_file() {
+        println!("skipped: ../shared/data/dbn is absent");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (open, path) = (opened(&[input]), folder.path().join("array.npz"));
+    let options = ArrayOptions { local_clock: LocalClock::Aligned, ..ArrayOptions::default() };
+    made(&open, &path, array(options)).unwrap();
+    let source = market_io::open(&open).unwrap();
+    let (want, found) = (every_column(&open), every_column(&like(source.instrument(), &path)));
+    for (index, (want, found)) in want.iter().zip(&found).enumerate() {
+        assert_eq!(want, found, "frame {index}");
+    }
+    assert_eq!(want.len(), found.len());
+    assert!(want.len() > 150, "{} frames", want.len());
+}
+
+#[test]
+fn the_last_book_of_a_feed_of_orders_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../market-io/tests/dbn/mbo.dbn");
+    let path = folder.path().join("array.npz");
+    let book = Some(folder.path().join("book.npz"));
+    let target = Target::Array { options: ArrayOptions::default(), book, latencies: None };
+    let error = made(&opened(&[sample]), &path, target).unwrap_err().to_string();
     assert!(error.contains("holds orders"), "{error}");
-    assert!(!arrays.exists());
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }

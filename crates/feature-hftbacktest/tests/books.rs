@@ -1,13 +1,15 @@
 //! Our book beside each depth of hftbacktest, at every wake.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 #[path = "support/setup.rs"]
 mod setup;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use feature_hftbacktest::{FeatureBot, Features, Mode};
+use feature_runtime::{FrameRef, SymbolEngine, load_set};
 use hftbacktest::backtest::assettype::LinearAsset;
 use hftbacktest::backtest::data::{Data, DataSource};
 use hftbacktest::backtest::models::{
@@ -22,10 +24,17 @@ use hftbacktest::types::{
     DEPTH_SNAPSHOT_EVENT, EXCH_EVENT, Event, FILL_EVENT, LOCAL_EVENT, MODIFY_ORDER_EVENT,
     SELL_EVENT, TRADE_EVENT,
 };
-use market_model::{BookView, Level, Side};
-use setup::{FOREVER_NS, bot, compare_feed_by_feed, hash_map, recorded, set, stock, stock_of};
+use market_io::OpenOptions;
+use market_io::write::{ArrayOptions, ArrayWriter, LocalClock};
+use market_model::{BookView, Level, Packet, Side};
+use setup::{
+    FOREVER_NS, StockAsset, bot, compare_feed_by_feed, hash_map, recorded, set, stock, stock_of,
+};
 
 const LEVELS: usize = 5;
+
+const EVERY_COLUMN: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../parity/tests/every_column.json");
 
 /// Wakes, and wakes with a difference, by cause.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -128,6 +137,72 @@ fn a_crossing_moves_a_pointer_there_and_freezes_the_features_here() {
     assert_eq!(touches(&rows, || BTreeMarketDepth::new(0.1, 0.001))[1], (101, 100));
 }
 
+fn l3_stock(
+    source: DataSource<Event>,
+    depth: impl Fn() -> HashMapMarketDepth + 'static,
+) -> StockAsset<HashMapMarketDepth> {
+    L3AssetBuilder::new()
+        .data(vec![source])
+        .latency_model(ConstantLatency::new(0, 0))
+        .asset_type(LinearAsset::new(1.0))
+        .fee_model(TradingValueFeeModel::new(CommonFees::new(0.0, 0.0)))
+        .exchange(ExchangeKind::NoPartialFillExchange)
+        .queue_model(L3FIFOQueueModel::new())
+        .depth(depth)
+        .build()
+        .unwrap()
+}
+
+/// A recorded feed of orders, converted: the book of the asset at every wake, and every column there
+/// is, those of orders among them, as a plain pass over the recording gives it.
+#[test]
+fn a_recorded_feed_of_orders_keeps_its_book_and_its_columns() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/dbn");
+    let input = root.join("glbx_ESM4_mbo_20240508_2s.dbn.zst");
+    if !input.is_file() {
+        println!("skipped: ../shared/data/dbn is absent");
+        return;
+    }
+    let set = Arc::new(load_set(EVERY_COLUMN).unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("orders.npz");
+    let open = OpenOptions { inputs: vec![input], ..OpenOptions::default() };
+    let mut source = market_io::open(&open).unwrap();
+    let options = ArrayOptions { local_clock: LocalClock::Aligned, ..ArrayOptions::default() };
+    let mut writer = ArrayWriter::create(&path, source.instrument(), &options).unwrap();
+    let mut engine = SymbolEngine::new(Arc::clone(&set), source.instrument().clone());
+    // What reads the local clock is left out: packets of one local time lie 1 ns apart in an array.
+    let columns: Vec<usize> =
+        (0..set.len()).filter(|index| !set.features()[*index].name.contains("latency")).collect();
+    let values = |frame: FrameRef<'_>| columns.iter().map(|index| frame.value(*index)).collect();
+    let mut wanted: Vec<Vec<Option<u64>>> = Vec::new();
+    let mut packet = Packet::default();
+    while source.next_packet(&mut packet).unwrap() {
+        writer.write(&packet).unwrap();
+        wanted.extend(engine.process(&packet).map(values));
+    }
+    writer.finish().unwrap();
+
+    let depth = || HashMapMarketDepth::new(0.25, 1.0);
+    let asset = l3_stock(DataSource::File(path.to_str().unwrap().into()), depth);
+    let features = Features::new(Mode::LobFeature(load_set(EVERY_COLUMN).unwrap()));
+    let asset = features.attach("ESM4", asset).unwrap();
+    let backtest = Backtest::builder().add_asset(asset).build().unwrap();
+    let mut bot = FeatureBot::new(backtest, features).unwrap();
+    let mut seen: Vec<Vec<Option<u64>>> = Vec::new();
+    compare_feed_by_feed(&mut bot, &mut |bot, _| {
+        let Some(view) = bot.feature_view(0).unwrap() else { return };
+        let best = |side| view.book().best(side).unwrap();
+        let (bid, ask, theirs) = (best(Side::Bid), best(Side::Ask), bot.depth(0));
+        let tops = (bid.price_ticks, bid.qty_lots as f64, ask.price_ticks, ask.qty_lots as f64);
+        let (their_bid, their_ask) = (theirs.best_bid_tick(), theirs.best_ask_tick());
+        assert_eq!(tops, (their_bid, theirs.best_bid_qty(), their_ask, theirs.best_ask_qty()));
+        seen.push(values(view.get().frame()));
+    });
+    assert!(seen.len() > 150, "{} wakes", seen.len());
+    assert!(seen == wanted, "{} and {} frames", seen.len(), wanted.len());
+}
+
 #[test]
 fn orders_add_up_to_levels() {
     let rows = [
@@ -149,16 +224,8 @@ fn orders_add_up_to_levels() {
         (99, 1_000, 100, 1_000),
         (99, 1_000, 100, 1_000),
     ];
-    let asset = L3AssetBuilder::new()
-        .data(vec![DataSource::Data(Data::from_data(&rows))])
-        .latency_model(ConstantLatency::new(0, 0))
-        .asset_type(LinearAsset::new(1.0))
-        .fee_model(TradingValueFeeModel::new(CommonFees::new(0.0, 0.0)))
-        .exchange(ExchangeKind::NoPartialFillExchange)
-        .queue_model(L3FIFOQueueModel::new())
-        .depth(|| HashMapMarketDepth::new(0.1, 0.001))
-        .build()
-        .unwrap();
+    let source = DataSource::Data(Data::from_data(&rows));
+    let asset = l3_stock(source, || HashMapMarketDepth::new(0.1, 0.001));
     let features = Features::new(Mode::LobFeature(set()));
     let asset = features.attach("L3", asset).unwrap();
     let backtest = Backtest::builder().add_asset(asset).build().unwrap();

@@ -120,14 +120,13 @@ impl Ladder {
     #[inline]
     fn set_paged<const IS_ASK: bool, const SUMS: bool>(&mut self, levels: &[Level]) -> usize {
         // In locals, because a write to a page could otherwise be one to the fields of the ladder.
-        let (pages, first) = self.pages.parts_mut();
+        let (pages, is_open, first) = self.pages.parts_mut();
         let (mut highest, mut unknown) = (i64::MIN, 0_u64);
         let mut done = levels.len();
         for (index, level) in levels.iter().enumerate() {
             let key = if IS_ASK { -level.price_ticks } else { level.price_ticks };
-            let number = ((key >> PAGE_BITS) - first).cast_unsigned();
-            let page = usize::try_from(number).ok().and_then(|number| pages.get_mut(number));
-            let Some(page) = page.filter(|page| page.open != 0) else {
+            let number = usize::try_from((key >> PAGE_BITS) - first).unwrap_or(usize::MAX);
+            let (Some(true), Some(page)) = (is_open.get(number), pages.get_mut(number)) else {
                 done = index;
                 break;
             };
@@ -214,17 +213,14 @@ impl Ladder {
     #[inline]
     fn take_from_page(&mut self, key: i64) {
         let first = key >> PAGE_BITS << PAGE_BITS;
-        let Some(page) = self.pages.get(key >> PAGE_BITS) else { return };
-        let mut cell = Some((key - first).cast_unsigned() as usize);
-        let wanted = self.needs.top_count - self.top.len();
-        for _ in 0..wanted {
-            let Some(found) = cell.and_then(|cell| page.at_or_below(cell)) else { return };
-            let key = first | found as i64;
-            let price_ticks = if self.is_ask { -key } else { key };
-            self.top.push(Level { price_ticks, qty_lots: page.qty_lots[found] });
-            self.top_floor = key;
-            cell = found.checked_sub(1);
-        }
+        let Self { pages, top, top_floor, is_ask, needs, .. } = self;
+        let Some(page) = pages.get(key >> PAGE_BITS) else { return };
+        page.each_at_or_below((key - first).cast_unsigned() as usize, |cell, qty_lots| {
+            let key = first | cell as i64;
+            top.push(Level { price_ticks: if *is_ask { -key } else { key }, qty_lots });
+            *top_floor = key;
+            top.len() == needs.top_count
+        });
     }
 
     /// Moves the window to the market when the best level has ended up in the tree, or when pages

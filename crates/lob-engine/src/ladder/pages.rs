@@ -21,18 +21,35 @@ const MAX_BACKED: usize = 1 << 13;
 #[derive(Clone, Copy, Zeroable)]
 #[repr(C)]
 pub(super) struct Page {
-    pub(super) qty_lots: [i64; PAGE_LEVELS],
     pub(super) occupied: [u64; PAGE_WORDS],
+    pub(super) qty_lots: [i64; PAGE_LEVELS],
     /// Sums of 64 neighbouring quantities, if kept: a band adds those, and levels only at its two
     /// ends. All 512 quantities of a page, each below 2^53, fit.
     pub(super) word_lots: [i64; PAGE_WORDS],
-    /// 1 while the page may hold levels, else 0.
-    pub(super) open: u64,
     /// 1 once the page was open, and so has memory.
     backed: u64,
 }
 
 impl Page {
+    /// Visits levels from `cell` downwards until `visit` says that there are enough.
+    #[inline]
+    pub(super) fn each_at_or_below(&self, cell: usize, mut visit: impl FnMut(usize, i64) -> bool) {
+        let mut word = cell >> 6;
+        let mut bits = self.occupied[word] & (u64::MAX >> (63 - (cell & 63)));
+        loop {
+            while bits != 0 {
+                let bit = 63 - bits.leading_zeros() as usize;
+                let cell = (word << 6) | bit;
+                if visit(cell, self.qty_lots[cell]) {
+                    return;
+                }
+                bits ^= 1 << bit;
+            }
+            let Some(below) = word.checked_sub(1) else { return };
+            (word, bits) = (below, self.occupied[below]);
+        }
+    }
+
     /// The highest cell at or below `cell` that has a level.
     #[inline]
     pub(super) fn at_or_below(&self, cell: usize) -> Option<usize> {
@@ -66,14 +83,16 @@ impl Page {
                 *bits &= *bits - 1;
             }
         }
-        (self.word_lots, self.open) = ([0; PAGE_WORDS], 0);
+        self.word_lots = [0; PAGE_WORDS];
     }
 }
 
 /// The pages around the market.
 pub(super) struct Pages {
     pages: Vec<Page>,
-    /// One bit per page: it is open.
+    /// Whether a page may hold levels. Apart from the pages, so that asking touches none of them.
+    is_open: Vec<bool>,
+    /// The same, one bit per page.
     open: Vec<u64>,
     /// Number of the first page; a multiple of 64.
     first: i64,
@@ -82,13 +101,13 @@ pub(super) struct Pages {
 
 impl Pages {
     pub(super) const fn new() -> Self {
-        Self { pages: Vec::new(), open: Vec::new(), first: 0, backed: 0 }
+        Self { pages: Vec::new(), is_open: Vec::new(), open: Vec::new(), first: 0, backed: 0 }
     }
 
-    /// The pages and the number of the first.
+    /// The pages, which of them are open, and the number of the first.
     #[inline]
-    pub(super) fn parts_mut(&mut self) -> (&mut [Page], i64) {
-        (&mut self.pages, self.first)
+    pub(super) fn parts_mut(&mut self) -> (&mut [Page], &[bool], i64) {
+        (&mut self.pages, &self.is_open, self.first)
     }
 
     #[inline]
@@ -113,9 +132,14 @@ impl Pages {
             return false;
         }
         self.backed += usize::from(page.backed == 0);
-        (page.open, page.backed) = (1, 1);
-        self.open[index / 64] |= 1 << (index % 64);
+        page.backed = 1;
+        self.mark_open(index);
         true
+    }
+
+    fn mark_open(&mut self, index: usize) {
+        self.is_open[index] = true;
+        self.open[index / 64] |= 1 << (index % 64);
     }
 
     /// Moves the borders of the window so that it has the page; `false` when it would be too wide.
@@ -139,6 +163,7 @@ impl Pages {
         let first = if first < self.first { first - spare } else { first };
         let mut wider = Self {
             pages: bytemuck::zeroed_vec(length),
+            is_open: vec![false; length],
             open: vec![0; length.div_ceil(64)],
             first,
             backed: 0,
@@ -146,7 +171,7 @@ impl Pages {
         for (number, page) in self.each_open() {
             let index = wider.index(number);
             wider.pages[index] = *page;
-            wider.open[index / 64] |= 1 << (index % 64);
+            wider.mark_open(index);
             wider.backed += 1;
         }
         *self = wider;
@@ -184,12 +209,11 @@ impl Pages {
             if open < index {
                 (index, cell) = (open, PAGE_LEVELS - 1);
             }
-            let page = &mut self.pages[index];
-            if let Some(cell) = page.at_or_below(cell) {
+            if let Some(cell) = self.pages[index].at_or_below(cell) {
                 return Some(((self.first + index as i64) << PAGE_BITS) | cell as i64);
             }
             if cell == PAGE_LEVELS - 1 {
-                page.open = 0;
+                self.is_open[index] = false;
                 self.open[index / 64] &= !(1 << (index % 64));
             }
             (index, cell) = (index.checked_sub(1)?, PAGE_LEVELS - 1);
@@ -253,7 +277,9 @@ impl Pages {
     pub(super) fn clear(&mut self) {
         for (word, bits) in self.open.iter_mut().enumerate() {
             while *bits != 0 {
-                self.pages[word * 64 + bits.trailing_zeros() as usize].clear();
+                let index = word * 64 + bits.trailing_zeros() as usize;
+                self.pages[index].clear();
+                self.is_open[index] = false;
                 *bits &= *bits - 1;
             }
         }

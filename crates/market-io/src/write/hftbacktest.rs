@@ -2,6 +2,7 @@
 //! (`specs/inputs/hftbacktest.md`, section "Made from recordings").
 
 mod event_order;
+mod orders;
 mod rows;
 mod spool;
 
@@ -45,10 +46,13 @@ pub enum ArrayError {
         /// `event time`, `local time`, or `time` when both are missing.
         missing: &'static str,
     },
-    /// A packet of single orders.
-    #[error("packet {packet} holds orders: rows are made of levels and trades only")]
+    /// A packet of single orders, where the last book is asked for.
+    #[error(
+        "packet {packet} holds orders: hftbacktest begins with a book of levels, so that the last book \
+         (--book-out) of a feed of orders would lose them"
+    )]
     Orders {
-        /// Number of the packet among those that make rows, from 0.
+        /// Number of the packet, from 0.
         packet: u64,
     },
     /// Rows that were received before they were sent: a backtest over them would know the future.

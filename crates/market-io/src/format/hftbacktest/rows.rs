@@ -11,8 +11,8 @@ use crate::format::{MAX_LEVELS_PER_SIDE, SideCounts};
 use crate::source::SourceStats;
 
 const LOCAL: u64 = 1 << 30;
-const BUY: u64 = 1 << 29;
-const SELL: u64 = 1 << 28;
+pub(super) const BUY: u64 = 1 << 29;
+pub(super) const SELL: u64 = 1 << 28;
 pub(super) const KIND_MASK: u64 = 0xff;
 
 pub(super) const KIND_DEPTH: u64 = 1;
@@ -20,10 +20,10 @@ pub(super) const KIND_TRADE: u64 = 2;
 const KIND_CLEAR: u64 = 3;
 pub(super) const KIND_SNAPSHOT: u64 = 4;
 const KIND_BBO: u64 = 5;
-const KIND_ORDER_ADD: u64 = 10;
-const KIND_ORDER_CANCEL: u64 = 11;
-const KIND_ORDER_MODIFY: u64 = 12;
-const KIND_ORDER_FILL: u64 = 13;
+pub(super) const KIND_ORDER_ADD: u64 = 10;
+pub(super) const KIND_ORDER_CANCEL: u64 = 11;
+pub(super) const KIND_ORDER_MODIFY: u64 = 12;
+pub(super) const KIND_ORDER_FILL: u64 = 13;
 const KIND_FIRST_CUSTOM: u64 = 100;
 
 pub(super) const MAX_INITIAL_LEVELS: usize = 50_000;
@@ -49,7 +49,7 @@ impl RowFault {
 
 /// Turns one row into packet content.
 #[derive(Debug, Clone, Copy)]
-struct Grids {
+pub(super) struct Grids {
     price: Grid,
     qty: Grid,
 }
@@ -155,7 +155,7 @@ impl Grids {
     }
 
     #[inline]
-    fn price_ticks(&self, row: &Row) -> Result<i64, RowFault> {
+    pub(super) fn price_ticks(&self, row: &Row) -> Result<i64, RowFault> {
         match self.price.steps(row.px) {
             Some(ticks) if ticks > 0 => Ok(ticks),
             _ => Err(self.price_fault(row.px)),
@@ -163,7 +163,7 @@ impl Grids {
     }
 
     #[inline]
-    fn qty_lots(&self, row: &Row) -> Result<i64, RowFault> {
+    pub(super) fn qty_lots(&self, row: &Row) -> Result<i64, RowFault> {
         self.qty.steps(row.qty).ok_or_else(|| self.qty_fault(row.qty))
     }
 
@@ -194,7 +194,7 @@ fn too_many_levels() -> RowFault {
 }
 
 #[cold]
-fn side_fault(row: &Row) -> RowFault {
+pub(super) fn side_fault(row: &Row) -> RowFault {
     let found = format!("{:#x}", row.ev);
     RowFault { field: "ev", expected: "one side flag (bit 29 buy, bit 28 sell)", found }
 }
@@ -369,12 +369,13 @@ impl RowDecoder {
         if !group.has_content(packet) {
             return false;
         }
+        self.orders.end(&mut self.stats);
         if group.refused {
             let (ts_event_ns, ts_recv_ns) = (packet.ts_event_ns, packet.ts_recv_ns);
             packet.clear();
             (packet.ts_event_ns, packet.ts_recv_ns) = (ts_event_ns, ts_recv_ns);
             packet.kind = PacketKind::Rejected;
-        } else if group.has_clear && group.has_snapshot {
+        } else if (group.has_clear && group.has_snapshot) || Orders::are_whole(packet) {
             packet.kind = PacketKind::Snapshot;
         }
         packet.symbol_id = self.symbol_id;
@@ -454,13 +455,14 @@ impl RowDecoder {
             KIND_TRADE => grids.push_trade(row, packet, stats),
             KIND_CLEAR => {
                 group.has_clear = true;
-                if self.orders.is_empty() {
-                    return grids.push_clear(row, packet);
+                if self.orders.are_fed() {
+                    Orders::clear(row, packet)
+                } else {
+                    grids.push_clear(row, packet)
                 }
-                self.clear_orders(row, packet)
             }
-            KIND_ORDER_ADD | KIND_ORDER_MODIFY | KIND_ORDER_CANCEL => self.take_order(row, packet),
-            KIND_BBO | KIND_ORDER_FILL | KIND_FIRST_CUSTOM.. => {
+            KIND_ORDER_ADD..=KIND_ORDER_FILL => self.orders.take(row, grids, packet),
+            KIND_BBO | KIND_FIRST_CUSTOM.. => {
                 stats.ignore(format!("kind {kind}").as_bytes());
                 Ok(())
             }
@@ -470,58 +472,5 @@ impl RowDecoder {
                 found: format!("kind {kind}"),
             }),
         }
-    }
-
-    /// An order event becomes the new quantities of the levels that it touches.
-    fn take_order(&mut self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
-        let id = row.order_id;
-        let wrong = |expected| RowFault { field: "order_id", expected, found: id.to_string() };
-        let level = |grids: &Grids| -> Result<Level, RowFault> {
-            let (price_ticks, qty_lots) = (grids.price_ticks(row)?, grids.qty_lots(row)?);
-            Ok(Level { price_ticks, qty_lots })
-        };
-        let (op, new) = match row.ev & KIND_MASK {
-            KIND_ORDER_ADD => match row.ev & (BUY | SELL) {
-                BUY => (BookOp::SetBid, Some(level(&self.grids)?)),
-                SELL => (BookOp::SetAsk, Some(level(&self.grids)?)),
-                _ => return Err(side_fault(row)),
-            },
-            kind => {
-                let new = if kind == KIND_ORDER_MODIFY { Some(level(&self.grids)?) } else { None };
-                let gone = self.orders.cancel(id).ok_or_else(|| wrong("an order that rests"))?;
-                self.admit(gone.0)?;
-                packet.push_level(gone.0, gone.1);
-                (gone.0, new)
-            }
-        };
-        if let Some(new) = new {
-            let sum = self.orders.add(id, op, new).ok_or_else(|| wrong("a new order id"))?;
-            self.admit(op)?;
-            packet.push_level(op, sum);
-        }
-        Ok(())
-    }
-
-    fn admit(&mut self, op: BookOp) -> Result<(), RowFault> {
-        self.group.counts.admit(op).then_some(()).ok_or_else(too_many_levels)
-    }
-
-    /// hftbacktest's order books clear whole sides, whatever the bound.
-    fn clear_orders(&mut self, row: &Row, packet: &mut Packet) -> Result<(), RowFault> {
-        let (bids, asks) = match row.ev & (BUY | SELL) {
-            BUY => (true, false),
-            SELL => (false, true),
-            0 => (true, true),
-            _ => return Err(side_fault(row)),
-        };
-        if bids {
-            self.orders.clear(BookOp::SetBid);
-            packet.push_clear_side(BookOp::ClearBid);
-        }
-        if asks {
-            self.orders.clear(BookOp::SetAsk);
-            packet.push_clear_side(BookOp::ClearAsk);
-        }
-        Ok(())
     }
 }

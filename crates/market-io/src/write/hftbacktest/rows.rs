@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use market_model::{
     Aggressor, BookOp, FeedKind, Instrument, Level, MAX_SCALED, POW10, Packet, PacketKind,
-    Sequencing,
+    Sequencing, Side,
 };
 
 use super::ArrayError;
+use super::orders::Resting;
 use crate::format::npy::Row;
 
 pub(super) const EXCH: u64 = 1 << 31;
@@ -153,6 +154,7 @@ pub(super) struct RowMaker {
     local_ts_ns: i64,
     chain: Chain,
     window: Window,
+    resting: Resting,
     rows: Vec<Row>,
     pub(super) stats: RowStats,
 }
@@ -170,6 +172,7 @@ impl RowMaker {
             local_ts_ns: i64::MIN,
             chain: Chain::default(),
             window: Window::default(),
+            resting: Resting::default(),
             rows: Vec::new(),
             stats: RowStats::default(),
         }
@@ -178,14 +181,13 @@ impl RowMaker {
     /// The rows of a packet, without the flags of the two sides; none when it holds nothing.
     pub(super) fn rows_of(&mut self, packet: &Packet) -> Result<&[Row], ArrayError> {
         self.rows.clear();
-        if !packet.orders.is_empty() {
-            return Err(ArrayError::Orders { packet: self.stats.packets });
-        }
         if self.trades_first {
             self.trades(packet);
         }
         let first_of_book = self.rows.len();
-        if self.instrument.feed == FeedKind::Snapshot && packet.touches_book() {
+        if self.resting.takes(packet) {
+            self.orders(packet);
+        } else if self.instrument.feed == FeedKind::Snapshot && packet.touches_book() {
             self.whole_book(packet);
         } else if packet.kind == PacketKind::Reset {
             self.rows.push(Row { ev: CLEAR, ..Row::default() });
@@ -265,6 +267,23 @@ impl RowMaker {
         self.rows.push(Row { ev: CLEAR | side, px: f64::NAN, ..Row::default() });
     }
 
+    fn orders(&mut self, packet: &Packet) {
+        let Self { resting, rows, instrument, .. } = self;
+        let clear = |side| Row { ev: CLEAR | side, px: f64::NAN, ..Row::default() };
+        let mut made = Vec::new();
+        match resting.clear(packet, &mut |row| made.push(row)) {
+            [true, true] => rows.push(clear(0)),
+            [true, false] => rows.push(clear(BUY)),
+            [false, true] => rows.push(clear(SELL)),
+            [false, false] => {}
+        }
+        packet.orders.iter().for_each(|event| resting.take(event, &mut |row| made.push(row)));
+        rows.extend(made.into_iter().map(|(kind, side, order_id, level)| {
+            let side = if side == Side::Bid { BUY } else { SELL };
+            Row { order_id, ..level_row(instrument, kind | side, level) }
+        }));
+    }
+
     fn changes(&mut self, packet: &Packet) {
         for (op, levels) in packet.runs() {
             let side = side_of(op);
@@ -342,6 +361,8 @@ impl RowMaker {
 
 #[cfg(test)]
 mod tests {
+    use market_model::{OrderEvent, OrderOp};
+
     use super::*;
 
     fn update(seq: u64, first_seq: u64, prev_seq: u64) -> Packet {
@@ -413,14 +434,45 @@ mod tests {
         assert_eq!((maker.stats.packets, maker.stats.late_books), (3, 1));
     }
 
+    fn order(op: OrderOp, id: u64, price_ticks: i64, qty_lots: i64) -> OrderEvent {
+        OrderEvent { order_id: id, price_ticks, qty_lots, side: Side::Bid, op }
+    }
+
     #[test]
-    fn orders_are_refused_rather_than_lost() {
+    fn orders_become_rows_that_state_what_is_left_of_them() {
         let instrument = Instrument::new(0, "X", "1", "1").unwrap();
-        let (side, op) = (market_model::Side::Bid, market_model::OrderOp::Add);
-        let order = market_model::OrderEvent { order_id: 7, price_ticks: 9, qty_lots: 1, side, op };
-        let packet = Packet { orders: vec![order], ..book(1, &[], &[]) };
-        let error = RowMaker::new(&instrument, None, false).rows_of(&packet).unwrap_err();
-        assert_eq!(error, ArrayError::Orders { packet: 0 });
+        let mut maker = RowMaker::new(&instrument, None, false);
+        let mut rows = |kind, orders: &[OrderEvent]| {
+            let orders = orders.to_vec();
+            let (ts_event_ns, ts_recv_ns) = (10, 15);
+            let packet = Packet { kind, orders, ts_event_ns, ts_recv_ns, ..Packet::default() };
+            let rows = maker.rows_of(&packet).unwrap();
+            rows.iter().map(|r| (r.ev & KIND_MASK, r.order_id, r.px, r.qty)).collect::<Vec<_>>()
+        };
+        let (add, modify) = (OrderOp::Add, OrderOp::Modify);
+        let (fill, cancel) = (OrderOp::Fill, OrderOp::Cancel);
+        let first = rows(PacketKind::Snapshot, &[order(add, 7, 9, 5), order(add, 8, 8, 4)]);
+        assert_eq!(first[0].0, CLEAR);
+        assert_eq!(first[1..], [(10, 7, 9.0, 5.0), (10, 8, 8.0, 4.0)]);
+        let delta = PacketKind::Delta;
+        assert_eq!(
+            rows(delta, &[order(fill, 7, 0, 2), order(cancel, 7, 0, 1), order(fill, 9, 0, 1)]),
+            [(13, 7, 9.0, 2.0), (12, 7, 9.0, 3.0), (12, 7, 9.0, 2.0)],
+            "an order that does not rest makes no row"
+        );
+        assert_eq!(
+            rows(delta, &[order(modify, 7, 7, 6), order(add, 8, 8, 1), order(fill, 7, 0, 0)]),
+            [
+                (12, 7, 7.0, 6.0),
+                (11, 8, 8.0, 4.0),
+                (10, 8, 8.0, 1.0),
+                (13, 7, 7.0, 6.0),
+                (11, 7, 7.0, 6.0)
+            ]
+        );
+        let mut asks = order(modify, 8, 8, 2);
+        asks.side = Side::Ask;
+        assert_eq!(rows(delta, &[asks]), [(11, 8, 8.0, 1.0), (10, 8, 8.0, 2.0)]);
     }
 
     #[test]
