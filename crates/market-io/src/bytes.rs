@@ -1,5 +1,7 @@
 //! Bytes of possibly compressed files, and lines of a sequence of such files.
 
+mod zip_member;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use memchr::memchr;
 
+pub(crate) use self::zip_member::ZipMember;
 use crate::error::{Error, FieldFault, Location, Position};
 
 /// Longest line that is read, in bytes; a longer one is refused and skipped.
@@ -49,9 +52,10 @@ enum Codec {
     Plain(Raw),
     Gzip(Box<MultiGzDecoder<Raw>>),
     Zstd(zstd::Decoder<'static, Raw>),
+    Zip(Box<ZipMember>),
 }
 
-/// The uncompressed bytes of one file; gzip and zstd are recognised by their magic numbers.
+/// The uncompressed bytes of one file; gzip, zstd and zip are recognised by their magic numbers.
 pub(crate) struct Decoder {
     path: PathBuf,
     codec: Codec,
@@ -69,6 +73,8 @@ impl Decoder {
             let mut decoder = zstd::Decoder::with_buffer(raw).map_err(wrap("read"))?;
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(wrap("read"))?;
             Codec::Zstd(decoder)
+        } else if magic.starts_with(zip_member::MAGIC) {
+            Codec::Zip(Box::new(ZipMember::open(path, FILE_BUFFER_BYTES)?))
         } else {
             Codec::Plain(raw)
         };
@@ -82,6 +88,7 @@ impl Decoder {
                 Codec::Plain(raw) => (raw.read(buf), None),
                 Codec::Gzip(decoder) => (decoder.read(buf), Some("gzip stream")),
                 Codec::Zstd(decoder) => (decoder.read(buf), Some("zstd stream")),
+                Codec::Zip(member) => (member.read(buf), Some("zip member")),
             };
             match (result, what) {
                 (Ok(n), _) => return Ok(n),
@@ -125,6 +132,7 @@ impl Decoder {
             Codec::Plain(raw) => raw,
             Codec::Gzip(decoder) => decoder.get_ref(),
             Codec::Zstd(decoder) => decoder.get_ref(),
+            Codec::Zip(member) => return member.position(),
         };
         raw.get_ref().taken() - raw.buffer().len() as u64
     }

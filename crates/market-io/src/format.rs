@@ -85,13 +85,13 @@ pub enum Format {
     Auto,
     /// hftbacktest event arrays: `.npz` (member `data`) or `.npy`.
     Hftbacktest,
-    /// Recorded Binance streams: local receive time and JSON per line; plain, gzip or zstd.
+    /// Recorded Binance streams: local receive time and JSON per line; plain, gzip, zstd or zip.
     Binance,
-    /// LOBSTER message files, alone or each with its orderbook file; plain, gzip or zstd.
+    /// LOBSTER message files, alone or each with its orderbook file; plain, gzip, zstd or zip.
     Lobster,
-    /// CCXT order books and trades, one JSON object per line; plain, gzip or zstd.
+    /// CCXT order books and trades, one JSON object per line; plain, gzip, zstd or zip.
     Ccxt,
-    /// Tardis CSV files of books, quotes and trades; plain, gzip or zstd.
+    /// Tardis CSV files of books, quotes and trades; plain, gzip, zstd or zip.
     Tardis,
     /// Tables of level updates in Parquet.
     Parquet,
@@ -101,11 +101,11 @@ pub enum Format {
     Dbn,
     /// Raw captures of cryptofeed with messages of Kraken, OKX, OKCoin, Bitget or FTX.
     Cryptofeed,
-    /// Bybit streams, with or without a local receive time per line; plain, gzip or zstd.
+    /// Bybit streams, with or without a local receive time per line; plain, gzip, zstd or zip.
     Bybit,
-    /// Logs of Bitstamp's live orders; plain, gzip or zstd.
+    /// Logs of Bitstamp's live orders; plain, gzip, zstd or zip.
     BitstampL3,
-    /// Raw books (`R0`) of Bitfinex, one message per line; plain, gzip or zstd.
+    /// Raw books (`R0`) of Bitfinex, one message per line; plain, gzip, zstd or zip.
     BitfinexL3,
     /// The packet log of this project.
     Events,

@@ -20,9 +20,9 @@ use crate::bytes::total_bytes;
 use crate::error::{Error, Fault, FieldFault, Location, Position};
 use crate::source::{Feed, OpenOptions, Source, SourceStats, UntilEnd};
 
-/// Whether the first bytes of a file are those of a zip archive or of an array.
+/// Whether the first bytes of a file are those of an array, or of an archive without anything in it.
 pub(super) fn looks_like(head: &[u8]) -> bool {
-    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") || npy::is_npy(head)
+    npy::is_npy(head) || head.starts_with(b"PK\x05\x06")
 }
 
 /// Rows in order, a stretch at a time.

@@ -4,14 +4,12 @@
 //! checked against the bytes that are there before anything is allocated.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use bytemuck::Zeroable;
-use flate2::Crc;
-use flate2::bufread::DeflateDecoder;
 
-use crate::bytes::Counted;
+use crate::bytes::{Counted, ZipMember};
 use crate::error::{Error, Fault, Location, Position, quoted};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -62,128 +60,67 @@ pub(super) fn is_npy(head: &[u8]) -> bool {
     head.starts_with(MAGIC)
 }
 
-type Raw = BufReader<Counted<io::Take<File>>>;
-
 enum Body {
-    Stored(Raw),
-    Deflated(DeflateDecoder<Raw>),
+    Plain(BufReader<Counted<File>>),
+    Zip(Box<ZipMember>),
 }
 
-/// The bytes of one array as stored in a file, with the checksum of its member.
+/// The bytes of one array as stored in a file, or in a member of an archive.
 struct Member {
     path: PathBuf,
     body: Body,
     start: u64,
     size: u64,
     read: u64,
-    crc: Option<(Crc, u32)>,
 }
 
 impl Member {
     fn open(path: &Path) -> Result<Self, Error> {
         let wrap = |action| move |source| Error::Io { path: path.into(), action, source };
-        let mut file = File::open(path).map_err(wrap("open"))?;
+        let file = File::open(path).map_err(wrap("open"))?;
         let length = file.metadata().map_err(wrap("open"))?.len();
         if length == 0 {
             return Err(Error::Empty { path: path.into() });
         }
-        let mut magic = [0; 6];
-        let prefix = length.min(6) as usize;
-        file.read_exact(&mut magic[..prefix]).map_err(wrap("read"))?;
-        file.rewind().map_err(wrap("read"))?;
-        if magic.starts_with(b"PK") {
-            return Self::open_zip(path, &file);
+        let mut raw = BufReader::with_capacity(FILE_BUFFER_BYTES, Counted::new(file));
+        if raw.fill_buf().map_err(wrap("read"))?.starts_with(b"PK") {
+            let member = ZipMember::open(path, FILE_BUFFER_BYTES)?;
+            let (start, size) = (member.position(), member.size);
+            return Ok(Self {
+                path: path.into(),
+                body: Body::Zip(Box::new(member)),
+                start,
+                size,
+                read: 0,
+            });
         }
-        let body = Body::Stored(raw(file, length));
-        Ok(Self { path: path.into(), body, start: 0, size: length, read: 0, crc: None })
-    }
-
-    fn open_zip(path: &Path, file: &File) -> Result<Self, Error> {
-        let io_error = |source| Error::Io { path: path.into(), action: "read", source };
-        let corrupt = |error: zip::result::ZipError| Error::Corrupt {
-            location: Location::file(path),
-            what: "zip archive",
-            source: io::Error::other(error),
-        };
-        let mut archive = zip::ZipArchive::new(BufReader::new(file.try_clone().map_err(io_error)?))
-            .map_err(corrupt)?;
-        let names: Vec<String> = archive.file_names().map(String::from).collect();
-        let chosen = names
-            .iter()
-            .find(|name| matches!(name.as_str(), "data.npy" | "data"))
-            .or_else(|| names.first().filter(|_| names.len() == 1));
-        let Some(name) = chosen else {
-            return Err(field_error(
-                path,
-                0,
-                "member",
-                "`data.npy`",
-                quoted(names.join(", ").as_bytes()),
-            ));
-        };
-        let member = archive.by_name(name).map_err(corrupt)?;
-        let start = member.data_start();
-        let (size, compressed) = (member.size(), member.compressed_size());
-        let available = file.metadata().map_err(io_error)?.len().saturating_sub(start);
-        if compressed > available {
-            let location = Location::byte(path, start + available);
-            return Err(Error::Truncated { location, what: "zip member" });
-        }
-        let mut own = File::open(path).map_err(io_error)?;
-        own.seek(SeekFrom::Start(start)).map_err(io_error)?;
-        let body = match member.compression() {
-            zip::CompressionMethod::Stored => Body::Stored(raw(own, compressed)),
-            zip::CompressionMethod::Deflated => {
-                Body::Deflated(DeflateDecoder::new(raw(own, compressed)))
-            }
-            other => {
-                let location = Location::byte(path, start);
-                let what = format!("zip compression {other} is not read; use stored or deflate");
-                return Err(Error::Unsupported { location, what });
-            }
-        };
-        let crc = Some((Crc::new(), member.crc32()));
-        Ok(Self { path: path.into(), body, start, size, read: 0, crc })
+        Ok(Self { path: path.into(), body: Body::Plain(raw), start: 0, size: length, read: 0 })
     }
 
     /// Offset in the file, as stored.
     fn position(&self) -> u64 {
-        let raw = match &self.body {
-            Body::Stored(raw) => raw,
-            Body::Deflated(decoder) => decoder.get_ref(),
-        };
-        self.start + raw.get_ref().taken() - raw.buffer().len() as u64
+        match &self.body {
+            Body::Plain(raw) => raw.get_ref().taken() - raw.buffer().len() as u64,
+            Body::Zip(member) => member.position(),
+        }
     }
 
-    /// Fills `buf` or fails; at the end of the member its checksum is verified.
+    /// Fills `buf` or fails.
     fn read_exact(&mut self, buf: &mut [u8]) -> Result<(), Error> {
         let result = match &mut self.body {
-            Body::Stored(raw) => raw.read_exact(buf),
-            Body::Deflated(decoder) => decoder.read_exact(buf),
+            Body::Plain(raw) => raw.read_exact(buf),
+            Body::Zip(member) => member.read_exact(buf),
         };
-        if let Err(source) = result {
+        self.read += buf.len() as u64;
+        result.map_err(|source| {
             let location = Location::byte(&self.path, self.position());
-            return Err(if source.kind() == io::ErrorKind::UnexpectedEof {
+            if source.kind() == io::ErrorKind::UnexpectedEof {
                 Error::Truncated { location, what: "array" }
             } else {
                 Error::Corrupt { location, what: "zip member", source }
-            });
-        }
-        self.read += buf.len() as u64;
-        let Some((crc, want)) = &mut self.crc else { return Ok(()) };
-        crc.update(buf);
-        if self.read == self.size && crc.sum() != *want {
-            let source =
-                io::Error::other(format!("CRC-32: expected {want:08x}, found {:08x}", crc.sum()));
-            let location = Location::byte(&self.path, self.position());
-            return Err(Error::Corrupt { location, what: "zip member", source });
-        }
-        Ok(())
+            }
+        })
     }
-}
-
-fn raw(file: File, length: u64) -> Raw {
-    BufReader::with_capacity(FILE_BUFFER_BYTES, Counted::new(file.take(length)))
 }
 
 fn field_error(path: &Path, offset: u64, field: &str, expected: &str, found: String) -> Error {

@@ -106,13 +106,7 @@ fn the_archived_book_is_gap_free_and_never_crosses() {
         println!("skipped: ../shared/data/bybit is absent");
         return;
     }
-    let file = std::fs::File::open(archive).unwrap();
-    let mut text = Vec::new();
-    let mut zip = zip::ZipArchive::new(file).unwrap();
-    std::io::copy(&mut zip.by_index(0).unwrap(), &mut text).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let path = write_file(&dir, "xrp", &text);
-    let mut source: Box<dyn Source> = market_io::open(&options(vec![path])).unwrap();
+    let mut source: Box<dyn Source> = market_io::open(&options(vec![archive.clone()])).unwrap();
     let (packets, error) = drain(source.as_mut());
     assert!(error.is_none(), "{error:?}");
     assert_eq!(packets.len(), 50);
@@ -124,4 +118,18 @@ fn the_archived_book_is_gap_free_and_never_crosses() {
         let [bid, ask] = book.best().map(|level| level.unwrap().0);
         assert!(bid < ask, "{bid} and {ask} at {}", packet.seq);
     }
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read(&archive).unwrap();
+    let (middle, len) = (bytes.len() / 2, bytes.len());
+    let cut = write_file(&dir, "cut", &bytes[..len - 30]);
+    let error = market_io::open(&options(vec![cut])).err().unwrap().to_string();
+    assert!(error.contains("zip archive"), "{error}");
+    bytes[middle] ^= 1;
+    let damaged = write_file(&dir, "damaged", &bytes);
+    let fault = match market_io::open(&options(vec![damaged])) {
+        Ok(mut source) => drain(source.as_mut()).1.expect("a damaged member ends in an error"),
+        Err(error) => error,
+    };
+    assert!(fault.to_string().contains("zip member"), "{fault}");
 }
