@@ -7,7 +7,7 @@ mod command;
 use std::path::Path;
 
 use command::{featureplane, market, names, recording};
-use feature_infer::{LinearModel, PlainWeights};
+use feature_infer::{LinearModel, Model, PlainWeights};
 use feature_kernel::meta::Scale;
 
 /// What a quantity of 1 is in the tables of the synthetic market, which has lots of 0.001.
@@ -32,14 +32,31 @@ fn cells(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
 #[test]
 fn every_row_has_the_score_of_its_own_features() {
     let folder = tempfile::tempdir().unwrap();
-    recording(folder.path(), "x.gz", &market());
     let model = model(folder.path(), "l2_linear_v1", "m.json");
+    check_rows(folder.path(), &model, "p_up");
+}
+
+#[cfg(feature = "trees")]
+#[test]
+fn every_row_has_the_score_of_its_own_trees() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../feature-infer/tests/models");
+    for (name, output) in [("trees_binary.json", "p_up"), ("trees_regression.json", "score")] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(models.join(name), folder.path().join("m.json")).unwrap();
+        let model = feature_infer::AnyModel::load(&models.join(name)).unwrap();
+        check_rows(folder.path(), &model, output);
+    }
+}
+
+/// Scores a recording by the model in `m.json` and compares every row.
+fn check_rows(folder: &Path, model: &impl Model, output: &str) {
+    recording(folder, "x.gz", &market());
     let set = feature_runtime::built_in_set("l2_linear_v1").unwrap();
     let args = ["score", "--input", "x.gz", "--model", "m.json", "--out", "x.csv"];
-    let said = featureplane(folder.path(), &args);
+    let said = featureplane(folder, &args);
     assert_eq!((said.code, said.stderr.as_str()), (0, ""));
-    let (head, rows) = cells(&folder.path().join("x.csv"));
-    assert_eq!(head.last().unwrap(), "p_up");
+    let (head, rows) = cells(&folder.join("x.csv"));
+    assert_eq!(head.last().unwrap(), output);
     let first = head.iter().position(|name| *name == model.features()[0]).unwrap();
     let ready = head.iter().position(|name| name == "warmup_ready").unwrap();
     let mut scored = 0;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use feature_infer::LinearModel;
+use feature_infer::AnyModel;
 use feature_runtime::FeatureSet;
 use market_io::sink::{SinkOptions, TableSpec};
 use market_io::{OpenOptions, Source};
@@ -60,7 +60,7 @@ pub struct Job {
     /// Feature set.
     pub set: Arc<FeatureSet>,
     /// Model whose scores are columns after the features.
-    pub model: Option<Arc<LinearModel>>,
+    pub model: Option<Arc<AnyModel>>,
     /// When rows are written.
     pub emission: Emission,
     /// Bars beside the rows.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use feature_infer::{LinearModel, Scorer};
+use feature_infer::{AnyModel, Model, Scorer};
 use feature_kernel::frame::bit;
 use feature_runtime::FeatureSet;
 use market_io::sink::{ColumnKind, ColumnSpec, TableSpec};
@@ -24,7 +24,7 @@ pub(crate) struct ScoredRow {
 
 impl ScoredRow {
     pub(crate) fn new(
-        model: Arc<LinearModel>,
+        model: Arc<AnyModel>,
         set: &FeatureSet,
         instrument: &Instrument,
     ) -> Result<Self, Error> {
@@ -58,7 +58,7 @@ impl ScoredRow {
 }
 
 /// The columns of a model's scores, and metadata that says which model made them.
-pub(crate) fn add_columns(spec: &mut TableSpec, model: &LinearModel) {
+pub(crate) fn add_columns(spec: &mut TableSpec, model: &AnyModel) {
     for name in model.outputs() {
         let description = "Score of the model; null while an input is not valid or not ready.";
         let column = ColumnSpec::new(name, ColumnKind::F64).nullable();

@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod any;
 mod calibration;
 mod error;
 mod file;
@@ -29,6 +30,7 @@ mod scorer;
 #[cfg(feature = "trees")]
 mod trees;
 
+pub use any::AnyModel;
 pub use calibration::Calibration;
 pub use error::Error;
 pub use file::{FORMAT_VERSION, Link, TestVector, Training};

@@ -1,7 +1,5 @@
 //! Linear models: one weighted sum per class, in one written order.
 
-use std::path::Path;
-
 use feature_kernel::FeatureSet;
 use feature_kernel::numeric::det_exp;
 
@@ -26,17 +24,6 @@ pub struct LinearModel {
 }
 
 impl LinearModel {
-    /// Reads and checks a model file.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::File`], else as [`LinearModel::parse`].
-    pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::File { path: path.into(), source })?;
-        Self::parse(&text)
-    }
-
     /// Reads and checks the text of a model file.
     ///
     /// # Errors
@@ -256,6 +243,10 @@ impl Model for LinearModel {
 
     fn outputs(&self) -> &[String] {
         self.outputs()
+    }
+
+    fn checksum(&self) -> &str {
+        self.checksum()
     }
 
     #[inline]

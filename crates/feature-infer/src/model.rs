@@ -14,6 +14,9 @@ pub trait Model {
     /// Names of the scores.
     fn outputs(&self) -> &[String];
 
+    /// Checksum of the file, 16 hex digits.
+    fn checksum(&self) -> &str;
+
     /// Scores of one row of inputs in units; `false`, and scores without meaning, when there are none.
     ///
     /// # Panics

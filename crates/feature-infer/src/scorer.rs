@@ -6,13 +6,13 @@ use feature_kernel::meta::{Dtype, Scale};
 use feature_kernel::{Feature, FeatureSet, FrameRef};
 use market_model::{Instrument, POW10};
 
+use crate::any::AnyModel;
 use crate::error::Error;
-use crate::linear::LinearModel;
 use crate::model::Model;
 
 /// Scores frames of one feature set and instrument; allocates nothing after it was made.
 #[derive(Debug, Clone)]
-pub struct Scorer<M = LinearModel> {
+pub struct Scorer<M = AnyModel> {
     model: Arc<M>,
     feature_set_id: String,
     columns: Vec<Column>,

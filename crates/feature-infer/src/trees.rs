@@ -1,15 +1,13 @@
 //! Gradient-boosted trees of LightGBM under the contract of every model (`specs/model-file.md`, section Trees).
 
-use std::path::Path;
-
 use bosk::LgbModel;
 use serde::{Deserialize, Serialize};
 
+use crate::any::TREES;
 use crate::error::Error;
 use crate::file::{TestVector, Training, check_length, checked_head, checksum, field};
 use crate::model::Model;
 
-const KIND: &str = "lightgbm";
 /// How far a score may be from LightGBM's, relative to it or to 1: both end in the machine's `exp`.
 const TOLERANCE: f64 = 1e-12;
 
@@ -39,17 +37,6 @@ struct TreeFile {
 }
 
 impl TreeModel {
-    /// Reads and checks a model file.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::File`], else as [`TreeModel::parse`].
-    pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::File { path: path.into(), source })?;
-        Self::parse(&text)
-    }
-
     /// Reads and checks the text of a model file.
     ///
     /// # Errors
@@ -60,7 +47,7 @@ impl TreeModel {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let file: TreeFile =
             serde_json::from_str(text).map_err(|source| Error::Malformed { source })?;
-        let head = (file.featureplane_model, file.kind.as_str(), KIND);
+        let head = (file.featureplane_model, file.kind.as_str(), TREES);
         let schema_hash = checked_head(head, &file.schema_hash, &file.features)?;
         let computed = file.computed_checksum();
         if file.checksum != computed {
@@ -80,12 +67,6 @@ impl TreeModel {
     #[must_use]
     pub fn training(&self) -> Training {
         self.file.training
-    }
-
-    /// Checksum of the file, 16 hex digits.
-    #[must_use]
-    pub fn checksum(&self) -> &str {
-        &self.file.checksum
     }
 
     fn check_vectors(&self) -> Result<(), Error> {
@@ -165,6 +146,10 @@ impl Model for TreeModel {
 
     fn outputs(&self) -> &[String] {
         &self.outputs
+    }
+
+    fn checksum(&self) -> &str {
+        &self.file.checksum
     }
 
     fn score(&self, inputs: &[f64], scores: &mut [f64]) -> bool {

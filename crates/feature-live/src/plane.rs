@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use feature_infer::{LinearModel, Scorer};
+use feature_infer::{AnyModel, Scorer};
 use feature_kernel::FrameRef;
 use feature_runtime::{FeatureEngine, FrameSender, LatestWriter};
 use hdrhistogram::Histogram;
@@ -79,7 +79,7 @@ impl Plane {
     /// # Errors
     ///
     /// [`Error::Model`] when the model was trained on other columns than those of the engine's set.
-    pub fn with_model(mut self, model: &Arc<LinearModel>) -> Result<Self, Error> {
+    pub fn with_model(mut self, model: &Arc<AnyModel>) -> Result<Self, Error> {
         let set = self.engine.feature_set();
         let bound = self
             .engine

@@ -8,7 +8,7 @@ mod market;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
-use feature_infer::{LinearModel, PlainWeights};
+use feature_infer::{AnyModel, LinearModel, PlainWeights};
 use feature_kernel::frame::bit;
 use feature_live::{
     Context, Error, Metrics, Plane, Strategy, StrategyRunner, Watched, WorkerOptions, start,
@@ -164,7 +164,7 @@ fn nothing_that_was_made_for_another_set_starts() {
     let reader = LatestReader::open(&path, other.schema_hash()).unwrap_err().to_string();
     assert!(hashes.iter().all(|hash| reader.contains(hash)), "{reader}");
     let plain = PlainWeights { bias: 0.0, weights: vec![1.0; other.len()] };
-    let model = Arc::new(LinearModel::from_plain(&plain, &other).unwrap());
+    let model = Arc::new(AnyModel::from(LinearModel::from_plain(&plain, &other).unwrap()));
     let plane = Plane::new(engine(&ours, &[instrument]));
     let refused = plane.with_model(&model).unwrap_err();
     assert!(matches!(refused, Error::Model(_)));

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use feature_infer::{LinearModel, PlainWeights};
+use feature_infer::{AnyModel, LinearModel, PlainWeights};
 use feature_live::{Idle, Plane, RingOptions, WorkerOptions, packet_ring, run, start};
 use feature_runtime::{LatestWriter, frame_ring};
 use market::{SECOND, engine, packets, set};
@@ -42,7 +42,14 @@ fn plane(instrument: &Instrument, folder: &Path) -> (Plane, feature_runtime::Fra
     let latest =
         LatestWriter::create(&folder.join("latest.fp"), &set, &symbols, &["p_up"]).unwrap();
     let plane = Plane::new(engine(&set, std::slice::from_ref(instrument)));
-    (plane.with_model(&Arc::new(model)).unwrap().with_latest(latest).with_ring(ring), receiver)
+    (
+        plane
+            .with_model(&Arc::new(AnyModel::from(model)))
+            .unwrap()
+            .with_latest(latest)
+            .with_ring(ring),
+        receiver,
+    )
 }
 
 #[test]

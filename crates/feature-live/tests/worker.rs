@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use feature_infer::{LinearModel, PlainWeights};
+use feature_infer::{AnyModel, LinearModel, PlainWeights};
 use feature_live::{
     Error, Full, Idle, Plane, RingOptions, Sent, Stage, Step, WorkerOptions, packet_ring, run,
     start,
@@ -75,7 +75,7 @@ fn the_latest_frame_has_the_score_of_its_features() {
     let set = set("l2_linear_v1");
     let weights = (0..set.len()).map(|index| 1e-4 * index as f64).collect();
     let model = LinearModel::from_plain(&PlainWeights { bias: -1.0, weights }, &set).unwrap();
-    let model = Arc::new(model);
+    let model = Arc::new(AnyModel::from(model));
     let latest = LatestWriter::in_memory(&set, &["BTCUSDT"], &["p_up"]);
     let reader = latest.reader();
     let plane = Plane::new(engine(&set, std::slice::from_ref(&instrument)));

@@ -18,7 +18,7 @@ use feature_extract::{
     BarOptions, Destination, EmptyBars, Job, Observer, Output, parse_durations_ns, parse_time_ns,
     run_all,
 };
-use feature_infer::LinearModel;
+use feature_infer::AnyModel;
 use market_io::OpenOptions;
 use market_io::sink::{Compression, Existing, SinkOptions};
 use pyo3::prelude::*;
@@ -58,7 +58,7 @@ impl Request {
     /// One job per symbol.
     fn into_jobs(self) -> PyResult<Vec<Job>> {
         let set = Arc::new(load_set(&self.features)?);
-        let model = self.model.as_deref().map(LinearModel::load).transpose();
+        let model = self.model.as_deref().map(AnyModel::load).transpose();
         let model = model.map_err(raise)?.map(Arc::new);
         let time = |text: &Option<String>| text.as_deref().map(parse_time_ns).transpose();
         let destination = self.destination()?;

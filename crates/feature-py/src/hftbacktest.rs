@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use feature_hftbacktest::CoReplay;
-use feature_infer::{LinearModel, Scorer};
+use feature_infer::{AnyModel, Model, Scorer};
 use feature_runtime::{Feature, FeatureSet, FeatureValue, FrameRef};
 use market_io::hftbacktest::{Row, open_arrays};
 use market_io::{Format, OpenOptions, Source};
@@ -251,7 +251,7 @@ impl RawReplay {
     ///
     /// Raises `SchemaMismatchError` for a model of other columns, and `ConfigError` the second time.
     fn score_with(&self, model: PathBuf) -> PyResult<(usize, Vec<String>)> {
-        let model = Arc::new(LinearModel::load(&model).map_err(raise)?);
+        let model = Arc::new(AnyModel::load(&model).map_err(raise)?);
         let mut state = self.handle.lock();
         let names = model.outputs().to_vec();
         let set = Arc::clone(state.replay.engine().feature_set());

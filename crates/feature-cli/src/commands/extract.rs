@@ -7,7 +7,7 @@ use feature_extract::{
     BarOptions, CheckpointOptions, Destination, Emission, EmptyBars, Job, Output, Summary,
     parse_duration_ns, parse_durations_ns, parse_time_ns, run_all,
 };
-use feature_infer::LinearModel;
+use feature_infer::AnyModel;
 use feature_runtime::FeatureSet;
 use market_io::OpenOptions;
 use market_io::sink::{Compression, Existing, SinkOptions, file_stem};
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Extract) -> anyhow::Result<u8> {
 pub(crate) fn write(
     args: &Table,
     set: &Arc<FeatureSet>,
-    model: Option<&Arc<LinearModel>>,
+    model: Option<&Arc<AnyModel>>,
 ) -> anyhow::Result<u8> {
     let jobs = jobs(args, set, model)?;
     let bars = Bars::new(args.json);
@@ -60,7 +60,7 @@ pub(crate) fn open_options(input: &Input, symbol: Option<&String>) -> anyhow::Re
 fn jobs(
     args: &Table,
     set: &Arc<FeatureSet>,
-    model: Option<&Arc<LinearModel>>,
+    model: Option<&Arc<AnyModel>>,
 ) -> anyhow::Result<Vec<Job>> {
     let emission: Emission = args.emit.parse()?;
     let time = |text: &Option<String>| text.as_deref().map(parse_time_ns).transpose();

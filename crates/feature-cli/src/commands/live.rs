@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
-use feature_infer::LinearModel;
+use feature_infer::{AnyModel, Model};
 use feature_live::{
     EngineTwin, Full, Idle, Latencies, Metrics, Pace, PaperResult, PaperThreshold, Plane, Replay,
     Report, RingOptions, Server, Shadow, ShadowCounters, ShadowOptions, StrategyRunner, Twin,
@@ -85,14 +85,14 @@ fn open(args: &Live) -> anyhow::Result<Replay> {
     Ok(Replay::new(sources)?)
 }
 
-fn load_model(path: &Path) -> anyhow::Result<Arc<LinearModel>> {
-    Ok(Arc::new(LinearModel::load(path).map_err(feature_extract::Error::from)?))
+fn load_model(path: &Path) -> anyhow::Result<Arc<AnyModel>> {
+    Ok(Arc::new(AnyModel::load(path).map_err(feature_extract::Error::from)?))
 }
 
 fn plane(
     args: &Live,
     engine: FeatureEngine,
-    model: Option<&Arc<LinearModel>>,
+    model: Option<&Arc<AnyModel>>,
     running: &mut Running,
 ) -> anyhow::Result<Plane> {
     let set = Arc::clone(engine.feature_set());
