@@ -20,7 +20,7 @@ help: ## this list
 demo: $(VENV)/.release ## a synthetic day end to end: features, parity, report
 	tools/demo.sh $(BIN)/python
 
-demo-models: $(VENV)/.release $(HFT_VENV)/.packages ## a model trained, exported, scored and backtested twice on a synthetic day
+demo-models: $(VENV)/.release $(HFT_VENV)/.packages ## a model trained, exported, scored in batch and live and backtested twice on a synthetic day
 	PYTHONPATH=python/src $(CURDIR)/$(HFT_VENV)/bin/python tools/demo_models.py demo-out/models
 
 test: fmt gen tidy lint rust doc python types ## everything that CI runs first
