@@ -84,7 +84,8 @@ pub(super) fn iso_ns(text: &[u8]) -> Option<i64> {
     let minutes = pair(h, hh, 24)? * 60 + pair(m, mm, 60)?;
     let (ns, _) = Decimal::parse(seconds).ok()?.to_scaled(9).ok()?;
     let is_second = seconds.first()?.is_ascii_digit() && (0..60 * NS_PER_S).contains(&ns);
-    is_second.then(|| (date.days() * S_PER_DAY + minutes * 60) * NS_PER_S + ns)
+    let of_seconds = (date.days() * S_PER_DAY + minutes * 60).checked_mul(NS_PER_S)?;
+    is_second.then(|| of_seconds.checked_add(ns)).flatten()
 }
 
 /// Unit of a time since 1970, as its decimals in seconds.
@@ -187,6 +188,9 @@ mod tests {
             ("2021-07-22T23:17:60Z", None),
             ("2021-07-22 23:17:06Z", None),
             ("2021-07-22T23:17:-6Z", None),
+            ("2262-04-11T23:47:16.854775807Z", Some(i64::MAX)),
+            ("2262-04-11T23:47:16.854775808Z", None),
+            ("9211-04-17T16:44:41Z", None),
         ] {
             assert_eq!(iso_ns(text.as_bytes()), ns, "{text}");
         }

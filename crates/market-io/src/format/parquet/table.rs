@@ -13,6 +13,8 @@ use arrow_schema::DataType;
 use market_model::check_ns;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 
 use crate::error::{Error, FieldFault, Location, Position, quoted};
 
@@ -99,6 +101,7 @@ impl Table {
         }
         let corrupt = |source| corrupt(path, source);
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(corrupt)?;
+        check_ranges(builder.metadata()).map_err(corrupt)?;
         let names: Vec<&str> =
             builder.schema().fields().iter().map(|field| field.name().as_str()).collect();
         if let Some(name) = COLUMNS[..REQUIRED].iter().find(|name| !names.contains(name)) {
@@ -200,6 +203,20 @@ impl Table {
 fn corrupt(path: &Path, source: impl std::error::Error + Send + Sync + 'static) -> Error {
     let source = std::io::Error::other(source);
     Error::Corrupt { location: Location::file(path), what: "parquet file", source }
+}
+
+/// Refuses places that no file has: the reader would panic on them.
+fn check_ranges(metadata: &ParquetMetaData) -> Result<(), ParquetError> {
+    let mut columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let is_wrong = columns.any(|column| {
+        let pages = column.dictionary_page_offset().unwrap_or(0).min(column.data_page_offset());
+        pages < 0 || column.compressed_size() < 0
+    });
+    if is_wrong {
+        Err(ParquetError::General("a column at a negative place".into()))
+    } else {
+        Ok(())
+    }
 }
 
 /// The values of a column of integers or booleans; `None` for other types and values above `i64`.
