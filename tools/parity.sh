@@ -23,7 +23,7 @@ recordings=("${goog}_message_10.csv.zst+${goog}_orderbook_10.csv.zst" "${tapes[@
   "${goog}_message_1.csv.zst+${goog}_orderbook_1.csv.zst" "$data/dbn/glbx_ESU4_mbp-1_20240701T2358_4min.dbn.zst"
   "$data/bybit/2024-12-01_XRPUSDT_ob500.data.zip" "$data/tardis/binance-futures_book_snapshot_25_BTCUSDT.csv"
   "$data/cryptofeed/KRAKEN.jsonl.zst,XMR/USD" "$data/cryptofeed/OKX.jsonl.zst,BTC-USDT"
-  "$data/cryptofeed/BITGET.jsonl.zst,sp:UNIUSDT" "$data/cryptofeed_v1/FTX_2021-04-17.ws32.txt.zst,XRP/USD"
+  "$data/cryptofeed/BITGET.jsonl.zst,mc:UNIUSDT" "$data/cryptofeed_v1/FTX_2021-04-17.ws32.txt.zst,XRP/USD"
   "$data/cryptofeed_v1/OKCOIN_2021-07-22.ws1.inflated.txt.zst,LTC-USD")
 # Feeds of orders.
 orders=("$data/bitstamp_l3/2015-05-01_part1.log.zst" "$data/bitfinex_l3/tBTCUSD_R0_first20001.ndjson.zst"
