@@ -95,6 +95,12 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// Level changes, order events and trades of all tapes, each of which every path has seen.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.cases.iter().map(|case| case.events).sum()
+    }
+
     /// Bits that differ, over all tapes and paths.
     #[must_use]
     pub fn differing_bits(&self) -> u64 {

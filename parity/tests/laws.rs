@@ -4,15 +4,18 @@
 use std::sync::Arc;
 
 use feature_kernel::FrameRef;
-use feature_kernel::frame::frame_bytes;
-use feature_kernel::meta::Dtype;
+use feature_kernel::frame::{bit, frame_bytes};
+use feature_kernel::meta::{Behaviour, Dtype};
 use feature_parity::compare::compare;
 use feature_parity::{Coverage, External, NaiveTwin, Runtime, Sut, Tape};
 use feature_runtime::{SymbolEngine, parse_set};
 use market_model::{
-    Aggressor, BookOp, Instrument, Level, MAX_SCALED, Packet, PacketKind, QualityFlags, Run, Trade,
+    Aggressor, BookOp, FeedKind, Instrument, Level, MAX_SCALED, Packet, PacketKind, QualityFlags,
+    Run, Sequencing, Trade,
 };
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 /// Columns with a known answer to mirroring, shifting and scaling.
 const SET: &str = r#"{"id": "laws", "features": [
@@ -276,6 +279,86 @@ proptest! {
         let slow: Vec<Packet> = packets.iter().map(hesitating).collect();
         prop_assert_eq!(level_frames(&instrument, &packets), level_frames(&instrument, &slow));
     }
+}
+
+/// Columns over windows of time, none of which asks for the side of a trade.
+const WINDOWS: &str = r#"{"id": "windows", "features": [
+    {"family": "mid_spread", "column": "spread_scaled"},
+    {"family": "ofi_l1", "column": "ofi_l1_raw"},
+    {"family": "ofi_l1", "column": "ofi_l1_sum", "params": {"window_ns": 900000000}},
+    {"family": "regime", "column": "tight_fraction", "params": {"tight_ppm": 20000, "window_ns": 900000000}},
+    {"family": "regime", "column": "spread_percentile", "params": {"window_ns": 900000000}},
+    {"family": "regime", "column": "spread_regime", "params": {"window_ns": 900000000}},
+    {"family": "returns", "column": "log_return", "params": {"window_ns": 900000000}},
+    {"family": "returns", "column": "realized_vol", "params": {"window_ns": 900000000}},
+    {"family": "impact", "column": "kyle_lambda", "params": {"window_ns": 900000000}},
+    {"family": "rolling", "column": "rolling_mean", "params": {"of": "spread_scaled", "window_ns": 900000000}},
+    {"family": "rolling", "column": "rolling_max", "params": {"of": "ofi_l1_raw", "window_ns": 900000000}},
+    {"family": "shock", "column": "shock_count", "params": {"of": "ofi_l1_raw", "threshold_ppm": 1, "window_ns": 900000000}},
+    {"family": "trades", "column": "trade_qty_sum", "params": {"window_ns": 900000000}},
+    {"family": "trades", "column": "vwap", "params": {"window_ns": 900000000}}
+]}"#;
+
+/// Equal words of ready columns, and unequal ones of columns that are valid but not ready, in the
+/// frames of an engine and of one that began with the packet `start`.
+fn owed_to_the_past(instrument: &Instrument, packets: &[Packet], start: usize) -> (u64, u64) {
+    let set = Arc::new(parse_set(WINDOWS, "windows").unwrap());
+    let mut whole = SymbolEngine::new(Arc::clone(&set), instrument.clone());
+    let mut late = SymbolEngine::new(Arc::clone(&set), instrument.clone());
+    for packet in &packets[..start] {
+        whole.process(packet);
+    }
+    let (mut equal, mut unready) = (0, 0);
+    for packet in &packets[start..] {
+        let frames = (whole.process(packet).is_some(), late.process(packet).is_some());
+        if whole.t_eff_ns() != late.t_eff_ns() {
+            break; // A time before the start is still the newest.
+        }
+        let (true, (Some(want), Some(got))) = (frames.0, (whole.frame(), late.frame())) else {
+            continue;
+        };
+        for (index, feature) in set.features().iter().enumerate() {
+            let is_window = feature.column.behaviour == Behaviour::Window;
+            let is_equal = want.value(index) == got.value(index);
+            if !is_window || want.value(index).is_none() {
+                continue;
+            }
+            if bit(want.warmup_ready_mask(), index) {
+                assert!(is_equal, "{} of {:?} after packet {start}", feature.name, want.header());
+                equal += 1;
+            } else {
+                unready += u64::from(!is_equal);
+            }
+        }
+    }
+    (equal, unready)
+}
+
+/// Feeds on which every book packet is a snapshot: a gap ends no epoch there.
+#[test]
+fn nothing_ready_after_a_gap_owes_anything_to_what_was_before() {
+    let mut runner = TestRunner::deterministic();
+    let (mut equal, mut unready) = (0, 0);
+    for _ in 0..200 {
+        let (instrument, mut packets) = testkit::tape(120).new_tree(&mut runner).unwrap().current();
+        let instrument =
+            Instrument { feed: FeedKind::Snapshot, sequencing: Sequencing::Venue, ..instrument };
+        let of_book = packets.iter_mut().filter(|packet| packet.touches_book());
+        of_book.for_each(|packet| packet.kind = PacketKind::Snapshot);
+        let mut engine =
+            SymbolEngine::new(Arc::new(parse_set(WINDOWS, "windows").unwrap()), instrument.clone());
+        for start in 0..packets.len() {
+            let frame = engine.process(&packets[start]);
+            if frame
+                .is_some_and(|frame| frame.header().quality.contains(QualityFlags::GAP_DETECTED))
+            {
+                let (same, other) = owed_to_the_past(&instrument, &packets, start);
+                (equal, unready) = (equal + same, unready + other);
+            }
+        }
+    }
+    // Without the ready bits the two engines would be seen to differ.
+    assert!(equal > 1_000 && unready > 100, "{equal} equal, {unready} unready");
 }
 
 /// A tape on which sums leave the range of 64 bits.

@@ -126,10 +126,10 @@ def test_replay_equals_extract_on_a_long_log_and_is_fast(tmp_path: Path) -> None
 def test_small_packets_are_fast() -> None:
     engine = fp.FeatureEngine("lob_shared_v1", {"X": {"tick_size": "0.1", "lot_size": "0.001"}})
     runs = [["set_bid", [[1000, 5]]], ["set_ask", [[1002, 7]]]]
-    engine.process_packet_runs("X", "snapshot", 1, 1, 1, 1, 0, False, runs, ())
+    engine.process_packet_runs("X", "snapshot", 1, 1, 1, 1, 0, False, runs, (), ())
     started = time.perf_counter()
     for seq in range(2, 20_002):
-        engine.process_packet_runs("X", "delta", seq, seq, seq, seq, seq - 1, False, runs, ())
+        engine.process_packet_runs("X", "delta", seq, seq, seq, seq, seq - 1, False, runs, (), ())
     per_second = 20_000 / (time.perf_counter() - started)
     assert per_second > 20_000, per_second  # 100,000 when optimised; this build has assertions on
 

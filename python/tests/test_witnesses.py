@@ -6,6 +6,7 @@ compared within the tolerances of `docs/howto/parity.md`; between our own paths 
 
 from __future__ import annotations
 
+import json
 import math
 from decimal import Decimal
 from fractions import Fraction
@@ -131,6 +132,10 @@ def test_deviations_are_those_of_exact_fractions(book_rows: pl.DataFrame, name: 
 
 TAQ = DATA / "taq_highfrequency"
 TAQ_COLUMNS = [
+    ("top", "best_bid"),
+    ("top", "best_ask"),
+    ("top", "l1_bid_qty"),
+    ("top", "l1_ask_qty"),
     ("mid_spread", "mid"),
     ("mid_spread", "spread"),
     ("mid_spread", "rel_spread"),
@@ -147,27 +152,35 @@ def nanoseconds(seconds: str) -> int:
 
 
 def taq(name: str) -> pl.DataFrame:
+    if not TAQ.exists():
+        pytest.skip(f"no recorded data at {TAQ}")
     return pl.read_csv(TAQ / f"{name}.csv.zst", infer_schema=False)
+
+
+def quotes_and_trades() -> list[tuple[int, int, dict[str, str]]]:
+    """Time, whether it is a trade, and the row; a trade meets the last quote that is not later than it."""
+    names = ["sampleQData_day1", "sampleTData_day1"]
+    entries = [
+        (nanoseconds(row["DT"]), is_trade, row)
+        for is_trade, name in enumerate(names)
+        for row in taq(name).iter_rows(named=True)
+    ]
+    return sorted(entries, key=lambda entry: entry[:2])
 
 
 def test_quotes_and_signed_trades_agree_with_highfrequency() -> None:
     """Source: the R package highfrequency 1.0.0 on its own NYSE TAQ sample, `getLiquidityMeasures`.
 
-    Covers mid, spread, rel_spread, l1_imbalance, the inferred side of a trade (signed_flow) and the last
-    trade, at 3,691 trades among 24,477 quotes.
+    Covers best_bid, best_ask, l1_bid_qty, l1_ask_qty, mid, spread, rel_spread, l1_imbalance, the inferred
+    side of a trade (signed_flow) and the last trade, at 3,691 trades among 24,477 quotes; and the effective
+    spread and the imbalance ratio, which are made of them.
     """
-    if not TAQ.exists():
-        pytest.skip(f"no recorded data at {TAQ}")
     features = {"id": "taq", "features": [{"family": f, "column": c} for f, c in TAQ_COLUMNS]}
     settings = {"tick_size": "0.0001", "lot_size": "1", "feed": "snapshot", "sequencing": "arrival"}
     engine = fp.FeatureEngine(features, {"XXX": settings})
-    quotes = [(nanoseconds(row["DT"]), 0, row) for row in taq("sampleQData_day1").iter_rows(named=True)]
-    trades = [(nanoseconds(row["DT"]), 1, row) for row in taq("sampleTData_day1").iter_rows(named=True)]
     theirs = taq("liquidity_lag0_day1").to_dicts()
-    # A trade meets the last quote that is not later than it.
-    merged = sorted([*quotes, *trades], key=lambda entry: entry[:2])
     matched, at_mid = 0, 0
-    for time_ns, is_trade, row in merged:
+    for time_ns, is_trade, row in quotes_and_trades():
         if not is_trade:
             bids, asks = [(row["BID"], row["BIDSIZ"])], [(row["OFR"], row["OFRSIZ"])]
             engine.process_packet("XXX", kind="snapshot", ts_event=time_ns, bids=bids, asks=asks)
@@ -194,8 +207,70 @@ def test_quotes_and_signed_trades_agree_with_highfrequency() -> None:
         assert get["rel_spread"] == pytest.approx(float(want["proportionalQuotedSpread"]), abs=1e-11)
         difference = -int(want["direction"]) * (get["l1_imbalance"] or 0.0)
         assert difference == pytest.approx(float(want["depthImbalanceDifference"]), abs=1e-12)
+        bid_qty, ask_qty = get["l1_bid_qty"] or 0, get["l1_ask_qty"] or 0
+        assert (bid_qty, ask_qty) == (int(want["BIDSIZ"]), int(want["OFRSIZ"]))
+        assert (get["best_bid"], get["best_ask"]) == (int(bid * 10_000), int(ask * 10_000))
+        direction = int(want["direction"])
+        ratio = (direction * ask_qty / bid_qty) ** direction
+        assert ratio == pytest.approx(float(want["depthImbalanceRatio"]), rel=1e-12)
+        effective = 2 * direction * ((get["last_trade_price"] or 0) / 10_000 - (get["mid"] or 0))
+        assert effective == pytest.approx(float(want["effectiveSpread"]), abs=1e-9)
     assert matched == len(theirs) == 3_691
     assert at_mid == 231
+
+
+def test_bars_agree_with_highfrequency(tmp_path: Path) -> None:
+    """Source: `aggregateTrades`, `aggregateQuotes` and `makeOHLCV` of highfrequency on the same sample.
+
+    Covers close, volume and vwap of bars of one minute, and volume of five minutes. Their bars are closed on
+    the right, ours on the left, so that the bars beside the 11 edges on which something fell are left out.
+    """
+    log = tmp_path / "taq.ndjson"
+    instrument = {"symbol_id": 0, "symbol": "XXX", "venue": "", "price_scale": 4, "qty_scale": 0}
+    instrument |= {"tick_scaled": 1, "lot_scaled": 1, "feed": "snapshot", "sequencing": "arrival"}
+    instrument |= {"max_age_ns": 10_000_000_000}
+    entries = quotes_and_trades()
+    with log.open("w") as out:
+        print(json.dumps({"featureplane_packets": 1, "instrument": instrument}), file=out)
+        for time_ns, is_trade, row in entries:
+            print(json.dumps(taq_packet(time_ns, row, is_trade=bool(is_trade))), file=out)
+    table = fp.extract(log, features="lob_shared_v1", bars=["60s", "300s"], progress=False)
+    edges = {time_ns for time_ns, _, _ in entries if time_ns % 60_000_000_000 == 0}
+    columns = {
+        ("agg_trades_1min_day1", "60s"): {"volume": "SIZE", "vwap": "VWPRICE"},
+        ("agg_quotes_1min_day1", "60s"): {"close": "MIDQUOTE"},
+        ("ohlcv_5min_day1", "300s"): {"volume": "VOLUME"},
+    }
+    compared = 0
+    for (name, duration), pairs in columns.items():
+        bars = table.bars[duration].to_polars()
+        starts = bars["bar_start"].cast(pl.Int64)
+        ends = (starts + bars["duration_ns"]).to_list()
+        ours = dict(zip(ends, bars.iter_rows(named=True), strict=True))
+        for row in taq(name).iter_rows(named=True):
+            end_ns = nanoseconds(row["DT"])
+            # The opening trade and quote have a row of their own, so that the first minute lacks them.
+            if end_ns <= entries[0][0] + 60_000_000_000 and duration == "60s":
+                continue
+            if {end_ns, end_ns - ours[end_ns]["duration_ns"]} & edges:
+                continue
+            compared += 1
+            for mine, theirs in pairs.items():
+                assert ours[end_ns][mine] == pytest.approx(float(row[theirs]), rel=1e-12), (end_ns, mine)
+    assert (compared, len(edges)) == (808, 11)
+
+
+def taq_packet(time_ns: int, row: dict[str, str], *, is_trade: bool) -> dict[str, Any]:
+    """A quote or a trade as a line of a packet log."""
+    packet = {"k": "delta" if is_trade else "snapshot", "e": time_ns, "r": 0, "s": 0, "f": 0, "p": 0, "c": 0}
+    if is_trade:
+        return {**packet, "runs": [], "t": [[ticks(row["PRICE"]), int(row["SIZE"]), "unknown"]]}
+    sides = [("set_bid", "BID", "BIDSIZ"), ("set_ask", "OFR", "OFRSIZ")]
+    return {**packet, "runs": [[run, [[ticks(row[p]), int(row[q])]]] for run, p, q in sides], "t": []}
+
+
+def ticks(price: str) -> int:
+    return int(Decimal(price) * 10_000)
 
 
 LEVELS = 5

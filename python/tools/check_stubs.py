@@ -22,7 +22,7 @@ import typing
 '''
 TYPES = """
 from featureplane._convert import Features
-from featureplane._types import Levels, Number, Trades
+from featureplane._types import Levels, Number, Orders, Trades
 """
 
 

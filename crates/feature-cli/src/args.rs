@@ -160,8 +160,8 @@ pub(crate) struct Watch {
     /// Folder for the tables `hf` and `bars` and for the state.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Configuration; watch.toml in the folder of the segments when absent.
-    #[arg(long, value_name = "FILE.toml")]
+    /// Configuration in TOML or YAML; watch.toml or watch.yaml in the folder of the segments when absent.
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Pause between two looks at the folder.
     #[arg(long, default_value = "1s", value_name = "DURATION")]
@@ -290,6 +290,9 @@ pub(crate) struct ParityRun {
     /// bitstamp-l3, bitfinex-l3 or events.
     #[arg(long, default_value = "auto")]
     pub(crate) format: String,
+    /// Symbol to read, when the inputs hold several.
+    #[arg(long)]
+    pub(crate) symbol: Option<String>,
     /// Feature sets to compare.
     #[arg(long, num_args = 1.., default_values = ["core_v1", "lob_shared_v1"], value_name = "ID|FILE.json")]
     pub(crate) set: Vec<String>,

@@ -2,6 +2,7 @@
 
 use feature_kernel::{FeatureSet, FeatureSpec};
 use feature_runtime::SymbolEngine;
+use hdrhistogram::Histogram;
 use lob_engine::BookShape;
 use market_io::OpenOptions;
 use market_model::{BookView, Packet, Side};
@@ -42,7 +43,8 @@ pub struct Inspection {
     pub trades: u64,
     /// First and last event time, UTC ns.
     pub span_ns: [i64; 2],
-    /// Smallest, median and largest of arrival minus event time in ns; empty when a stamp is missing.
+    /// Smallest, median (within a thousandth) and largest of arrival minus event time in ns; empty when
+    /// a stamp is missing.
     pub latency_ns: Vec<i64>,
     /// Breaks in the update ids.
     pub gaps: u64,
@@ -112,7 +114,7 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
         order_faults: [faults.unknown, faults.known, faults.overdrawn],
         trades: tally.trades,
         span_ns: tally.span_ns,
-        latency_ns: tally.latency_ns(),
+        latency_ns: tally.latencies.summary_ns(),
         // A break that the source finds may reach the engine as a new snapshot.
         gaps: engine.counters().gaps.max(stats.gaps),
         crossed_ns: tally.crossed_ns + still_crossed_ns,
@@ -137,7 +139,7 @@ struct Tally {
     order_events: u64,
     trades: u64,
     span_ns: [i64; 2],
-    latencies_ns: Vec<i64>,
+    latencies: Latencies,
     crossed_ns: i64,
     crossed_since_ns: Option<i64>,
     quality: [u64; 32],
@@ -158,7 +160,7 @@ impl Tally {
             }
             self.span_ns[1] = self.span_ns[1].max(packet.ts_event_ns);
             if packet.ts_recv_ns != 0 {
-                self.latencies_ns.push(packet.ts_recv_ns - packet.ts_event_ns);
+                self.latencies.add(packet.ts_recv_ns.saturating_sub(packet.ts_event_ns));
             }
         }
         if let Some(frame) = engine.process(packet) {
@@ -172,13 +174,48 @@ impl Tally {
             }
         }
     }
+}
 
-    /// Smallest, median and largest latency; empty when there is none.
-    fn latency_ns(&mut self) -> Vec<i64> {
-        self.latencies_ns.sort_unstable();
-        let all = &self.latencies_ns;
-        let picks = [all.first(), all.get(all.len() / 2), all.last()];
-        picks.into_iter().flatten().copied().collect()
+/// Latencies in memory that does not grow with their number. A histogram knows no signs, so those below
+/// zero (the clock of the venue runs ahead) have one of their own.
+struct Latencies {
+    below: Histogram<u64>,
+    others: Histogram<u64>,
+    /// Smallest and largest, ns.
+    range: Option<[i64; 2]>,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        let empty = || Histogram::new(3).expect("Invariant: 0 to 5 digits are kept");
+        Self { below: empty(), others: empty(), range: None }
+    }
+}
+
+impl Latencies {
+    fn add(&mut self, latency_ns: i64) {
+        let histogram = if latency_ns < 0 { &mut self.below } else { &mut self.others };
+        let recorded = histogram.record(latency_ns.unsigned_abs());
+        recorded.expect("Invariant: the histogram grows with its values");
+        let [low, high] = self.range.unwrap_or([latency_ns; 2]);
+        self.range = Some([low.min(latency_ns), high.max(latency_ns)]);
+    }
+
+    /// Smallest, median and largest, ns; empty when there is none.
+    fn summary_ns(&self) -> Vec<i64> {
+        let Some([low, high]) = self.range else { return Vec::new() };
+        let (below, others) = (self.below.len(), self.others.len());
+        let rank = u64::midpoint(below, others);
+        // The largest magnitude is the smallest latency.
+        let (histogram, at) = if rank < below {
+            (&self.below, below - rank)
+        } else {
+            (&self.others, rank - below + 1)
+        };
+        let quantile = at as f64 / histogram.len() as f64;
+        let magnitude = i64::try_from(histogram.value_at_quantile(quantile)).unwrap_or(i64::MAX);
+        let median = if rank < below { -magnitude } else { magnitude };
+        vec![low, median.clamp(low, high), high]
     }
 }
 
@@ -189,4 +226,32 @@ pub fn decimal(scaled: i64, scale: u8) -> String {
     let (whole, fraction) = digits.split_at(digits.len() - usize::from(scale));
     let sign = if scaled < 0 { "-" } else { "" };
     if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_that_of_all_within_a_thousandth() {
+        assert_eq!(Latencies::default().summary_ns(), [0_i64; 0]);
+        for (shift, step) in [(0, 1_000_003), (-50_000_000, 7_919), (-2_000_000_000, 31), (-77, 1)]
+        {
+            let mut latencies = Latencies::default();
+            let mut all: Vec<i64> = (0..501).map(|i| shift + i * i % 499 * step).collect();
+            all.iter().for_each(|latency| latencies.add(*latency));
+            all.sort_unstable();
+            let [low, median, high] = latencies.summary_ns()[..] else { panic!("there are some") };
+            assert_eq!([low, high], [all[0], all[500]]);
+            let want = all[250];
+            assert!((median - want).abs() <= want.abs() / 1_000 + 1, "{median} for {want}");
+        }
+    }
+
+    #[test]
+    fn one_latency_is_all_three() {
+        let mut latencies = Latencies::default();
+        latencies.add(-123_456_789);
+        assert_eq!(latencies.summary_ns(), [-123_456_789; 3]);
+    }
 }

@@ -35,4 +35,7 @@ pub use rows::RowMaker;
 pub use summary::{Summary, quality_names};
 pub use table::{FIXED_COLUMNS, feature_column, table_spec};
 pub use warm_start::WarmStart;
-pub use watch::{InstrumentConfig, Until, WatchConfig, WatchSummary, Watcher, load_watch_config};
+pub use watch::{
+    InstrumentConfig, Until, WatchConfig, WatchSummary, Watcher, find_watch_config,
+    load_watch_config,
+};

@@ -14,7 +14,7 @@ mod tail;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use market_io::Location;
 use market_io::ccxt::exchange_and_symbol;
@@ -200,5 +200,28 @@ fn lock(folder: &Path) -> Result<File, Error> {
 pub fn load_watch_config(path: &Path) -> Result<WatchConfig, Error> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| Error::File { path: path.into(), source })?;
-    WatchConfig::parse(&text).map_err(|message| Error::Watch { path: path.into(), message })
+    let ending = path.extension().unwrap_or_default().to_string_lossy();
+    let parsed = WatchConfig::parse(&text, &ending);
+    parsed.map_err(|message| Error::Watch { path: path.into(), message })
+}
+
+/// The configuration in a folder of segments: `watch.toml`, `watch.yaml` or `watch.yml`.
+///
+/// # Errors
+///
+/// [`Error::Watch`] when there is none, or more than one.
+pub fn find_watch_config(folder: &Path) -> Result<PathBuf, Error> {
+    let names = ["watch.toml", "watch.yaml", "watch.yml"];
+    let mut found = names.map(|name| folder.join(name)).into_iter().filter(|path| path.exists());
+    match (found.next(), found.next()) {
+        (Some(path), None) => Ok(path),
+        (None, _) => {
+            let message = format!("expected a configuration, one of {}", names.join(", "));
+            Err(Error::Watch { path: folder.into(), message })
+        }
+        (Some(_), Some(path)) => {
+            let message = "a second configuration in the folder; remove one, or name one".into();
+            Err(Error::Watch { path, message })
+        }
+    }
 }

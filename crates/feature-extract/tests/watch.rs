@@ -9,7 +9,9 @@ mod segments;
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
-use feature_extract::{BarOptions, Error, Job, Until, Watcher, load_watch_config};
+use feature_extract::{
+    BarOptions, Error, Job, Until, Watcher, find_watch_config, load_watch_config,
+};
 use jobs::{SECOND, job, output, parquet_file, rows_of};
 use market_io::OpenOptions;
 use segments::{CONFIG, SYMBOLS, append, at_once, config, difference, lines, parts};
@@ -322,6 +324,55 @@ fn a_watch_has_one_watcher_one_configuration_and_one_end() {
     assert!(error.contains("configuration of the state"), "{error}");
     desk.restart(Until::Finished).unwrap();
     assert!(desk.refusal().contains("is finished"));
+}
+
+#[test]
+fn a_configuration_in_yaml_is_that_in_toml() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name)
+    };
+    let refusal = |name: &str, text: &str| {
+        let path = write(name, text);
+        let said = load_watch_config(&path).unwrap_err().to_string();
+        std::fs::remove_file(path).unwrap();
+        said
+    };
+    let missing = find_watch_config(folder.path()).unwrap_err().to_string();
+    assert!(missing.contains("watch.toml, watch.yaml, watch.yml"), "{missing}");
+    let toml = load_watch_config(&write("watch.toml", CONFIG)).unwrap();
+    let text = r#"
+# The decimals of sizes stay text, with and without quotes.
+etl:
+  compression: zstd
+  part_seconds: 20
+  channels:
+    orderbook:
+      partition_cols: [exchange, symbol, date]
+      processor_options:
+        hf_sample_interval: 1
+        bar_durations:
+          - 1
+          - 5
+instruments:
+  "binance:BTC/USDT": {tick_size: 0.1, lot_size: "0.001", nonces: none}
+  kraken:ETH/USD: {tick_size: 0.1, lot_size: 0.001, nonces: none}
+"#;
+    let yaml = write("watch.yaml", text);
+    let both = find_watch_config(folder.path()).unwrap_err().to_string();
+    assert!(both.contains("watch.yaml") && both.contains("second"), "{both}");
+    std::fs::remove_file(folder.path().join("watch.toml")).unwrap();
+    assert_eq!(find_watch_config(folder.path()).unwrap(), yaml);
+    assert_eq!(load_watch_config(&yaml).unwrap(), toml);
+    let unknown = refusal("a.yaml", "etl:\n  compute_features: true\ninstruments: {}\n");
+    assert!(unknown.contains("compute_features"), "{unknown}");
+    let twice = refusal("a.yml", "instruments: {}\ninstruments: {}\n");
+    assert!(twice.contains("instruments"), "{twice}");
+    let broken = refusal("a.yaml", "etl: [1,\n");
+    assert!(broken.contains("a.yaml"), "{broken}");
+    let other = refusal("a.ini", CONFIG);
+    assert!(other.contains(".toml, .yaml or .yml"), "{other}");
 }
 
 #[test]

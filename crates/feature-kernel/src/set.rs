@@ -270,7 +270,7 @@ fn resolve(spec: &FeatureSpec, earlier: &[Feature]) -> Result<Feature, Faults> {
         input_steps: false,
     };
     check_together(&feature, &mut faults);
-    let counts = COUNTS.iter().filter_map(|key| feature.opt_param(key));
+    let counts = COUNTS.iter().chain(&["warmup_steps"]).filter_map(|key| feature.opt_param(key));
     let steps: i64 = counts.sum::<i64>() + i64::from(column.warmup_min_events);
     feature.warmup_min_events = u32::try_from(steps).unwrap_or(u32::MAX);
     if let Some(index) = earlier.iter().position(|f| f.name == feature.choice_param("of")) {

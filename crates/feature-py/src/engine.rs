@@ -209,6 +209,10 @@ impl FeatureEngine {
     /// trades
     ///     `(price, quantity, side)`, the side being `"buy"`, `"sell"` or None when unknown: who took
     ///     liquidity.
+    /// orders
+    ///     Order events `(operation, id, side, price, quantity)`, on a feed of orders in place of levels: the
+    ///     operation is `"add"`, `"modify"`, `"cancel"` or `"fill"`, the side `"bid"` or `"ask"`. Quantity 0
+    ///     of a cancel or fill is all that is left.
     /// clear_bids, clear_asks
     ///     True clears the side before the levels are set; a price clears from the best up to it.
     /// checksum_mismatch
@@ -238,6 +242,7 @@ impl FeatureEngine {
         prev_seq: "int" = 0,
         bids: "Levels | None" = None,
         asks: "Levels | None" = None,
+        orders: "Orders | None" = None,
         trades: "Trades | None" = None,
         clear_bids: "bool | Number | None" = None,
         clear_asks: "bool | Number | None" = None,
@@ -256,6 +261,7 @@ impl FeatureEngine {
         prev_seq: u64,
         bids: Option<&Bound<'_, PyAny>>,
         asks: Option<&Bound<'_, PyAny>>,
+        orders: Option<&Bound<'_, PyAny>>,
         trades: Option<&Bound<'_, PyAny>>,
         clear_bids: Option<&Bound<'_, PyAny>>,
         clear_asks: Option<&Bound<'_, PyAny>>,
@@ -276,11 +282,15 @@ impl FeatureEngine {
                     grid.levels(given, &mut |level| packet.push_level(op, level))?;
                 }
             }
+            if let Some(orders) = orders {
+                grid.orders(packet, orders)?;
+            }
             if let Some(trades) = trades {
                 grid.trades(packet, trades)?;
             }
             let bare = matches!(kind, "reset" | "heartbeat" | "rejected");
-            if bare && (!packet.run_ends.is_empty() || !packet.trades.is_empty()) {
+            let has_book = !packet.run_ends.is_empty() || !packet.orders.is_empty();
+            if bare && (has_book || !packet.trades.is_empty()) {
                 return Err(config(&format!("a packet of kind `{kind}` has no content")));
             }
             Ok(())
@@ -301,6 +311,7 @@ impl FeatureEngine {
         prev_seq: "int",
         checksum_mismatch: "bool",
         runs: "collections.abc.Iterable[collections.abc.Sequence[typing.Any]]",
+        orders: "Orders",
         trades: "Trades",
         /,
     ) -> "bool")]
@@ -317,6 +328,7 @@ impl FeatureEngine {
         prev_seq: u64,
         checksum_mismatch: bool,
         runs: &Bound<'_, PyAny>,
+        orders: &Bound<'_, PyAny>,
         trades: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         self.process(py, symbol, |packet, grid| {
@@ -325,6 +337,7 @@ impl FeatureEngine {
             (packet.seq, packet.first_seq, packet.prev_seq) = (seq, first_seq, prev_seq);
             packet.checksum_mismatch = checksum_mismatch;
             grid.runs(packet, runs)?;
+            grid.orders(packet, orders)?;
             grid.trades(packet, trades)
         })
     }

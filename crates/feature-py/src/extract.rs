@@ -15,8 +15,8 @@ use std::thread;
 use std::time::Duration;
 
 use feature_extract::{
-    BarOptions, Destination, EmptyBars, Job, Observer, Output, parse_durations_ns, parse_time_ns,
-    run_all,
+    BarOptions, CheckpointOptions, Destination, EmptyBars, Job, Observer, Output,
+    parse_duration_ns, parse_durations_ns, parse_time_ns, run_all,
 };
 use feature_infer::AnyModel;
 use market_io::OpenOptions;
@@ -48,6 +48,9 @@ pub(crate) struct Request {
     tick_size: Option<String>,
     lot_size: Option<String>,
     initial_snapshot: Option<PathBuf>,
+    snapshot_every: Option<String>,
+    snapshots: Option<PathBuf>,
+    warm_start: Option<PathBuf>,
     jobs: Option<usize>,
     out: Option<PathBuf>,
     compression: String,
@@ -63,6 +66,7 @@ impl Request {
         let time = |text: &Option<String>| text.as_deref().map(parse_time_ns).transpose();
         let destination = self.destination()?;
         let bars = self.bars().map_err(raise)?;
+        let checkpoints = self.checkpoints()?;
         let job = Job {
             open: OpenOptions {
                 format: self.format.parse().map_err(|e: market_io::Error| raise(e))?,
@@ -77,8 +81,8 @@ impl Request {
             model,
             emission: self.emit.parse().map_err(|e: feature_extract::Error| raise(e))?,
             bars,
-            checkpoints: None,
-            warm_start: None,
+            checkpoints,
+            warm_start: self.warm_start,
             from_ns: time(&self.start).map_err(raise)?,
             to_ns: time(&self.end).map_err(raise)?,
             destination,
@@ -104,6 +108,17 @@ impl Request {
             empty: if self.empty_bars { EmptyBars::Write } else { EmptyBars::Skip },
             path: self.bars_out.clone(),
         }))
+    }
+
+    fn checkpoints(&self) -> PyResult<Option<CheckpointOptions>> {
+        match (&self.snapshot_every, &self.snapshots) {
+            (None, None) => Ok(None),
+            (Some(every), Some(folder)) => {
+                let every_ns = parse_duration_ns(every).map_err(raise)?;
+                Ok(Some(CheckpointOptions { every_ns, folder: folder.clone() }))
+            }
+            _ => Err(config("snapshot_every and snapshots: give both or neither")),
+        }
     }
 
     fn destination(&self) -> PyResult<Destination> {

@@ -1,6 +1,8 @@
-//! Python sequences and NumPy arrays as levels and trades of a packet.
+//! Python sequences and NumPy arrays as levels, order events and trades of a packet.
 
-use market_model::{Aggressor, BookOp, Instrument, Level, Packet, PacketKind, Run, Trade};
+use market_model::{
+    Aggressor, BookOp, Instrument, Level, OrderEvent, OrderOp, Packet, PacketKind, Run, Side, Trade,
+};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -97,6 +99,24 @@ impl Grid {
         Ok(())
     }
 
+    /// Appends order events given as `(operation, id, side, price, quantity)`.
+    pub(crate) fn orders(&self, packet: &mut Packet, given: &Bound<'_, PyAny>) -> PyResult<()> {
+        for event in given.try_iter()? {
+            let [Some(op), Some(id), Some(side), Some(price), Some(qty)] = fields(&event?)? else {
+                let message = "an order event is (operation, id, side, price, quantity)";
+                return Err(PyTypeError::new_err(message));
+            };
+            packet.orders.push(OrderEvent {
+                order_id: id.extract()?,
+                price_ticks: self.price(&price)?,
+                qty_lots: self.qty(&qty)?,
+                side: parse_side(&side.cast::<PyString>()?.to_cow()?)?,
+                op: parse_order_op(&op.cast::<PyString>()?.to_cow()?)?,
+            });
+        }
+        Ok(())
+    }
+
     /// Appends trades given as `(price, quantity)` or `(price, quantity, side)`.
     pub(crate) fn trades(&self, packet: &mut Packet, given: &Bound<'_, PyAny>) -> PyResult<()> {
         for trade in given.try_iter()? {
@@ -155,6 +175,32 @@ fn parse_op(op: &str) -> PyResult<BookOp> {
             let known = "set_bid, set_ask, clear_bid, clear_ask";
             let shown = other.escape_default();
             return Err(config(&format!("book operation `{shown}` is none of {known}")));
+        }
+    })
+}
+
+fn parse_order_op(op: &str) -> PyResult<OrderOp> {
+    Ok(match op {
+        "add" => OrderOp::Add,
+        "modify" => OrderOp::Modify,
+        "cancel" => OrderOp::Cancel,
+        "fill" => OrderOp::Fill,
+        other => {
+            let shown = other.escape_default();
+            return Err(config(&format!(
+                "order operation `{shown}` is none of add, modify, cancel, fill"
+            )));
+        }
+    })
+}
+
+fn parse_side(side: &str) -> PyResult<Side> {
+    Ok(match side {
+        "bid" => Side::Bid,
+        "ask" => Side::Ask,
+        other => {
+            let shown = other.escape_default();
+            return Err(config(&format!("order side `{shown}` is none of bid, ask")));
         }
     })
 }

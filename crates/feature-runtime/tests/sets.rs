@@ -57,6 +57,22 @@ fn l2_linear_has_the_order_of_its_contract() {
     assert_eq!(names[15..], ["rolling_qi0_10ms", "rolling_qi0_20ms", "rolling_qi0_50ms"]);
 }
 
+/// Accepted packets before a column of the deployed sets is ready.
+#[test]
+fn lob_shared_is_ready_when_the_deployed_sets_are() {
+    let deployed = [
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, // v1
+        8, 42, 2, 400, 128, 50, // v2
+        40, 240, 40, 240, 2400, // v3
+    ];
+    for (id, features) in [("lob_shared_v1", 16), ("lob_shared_v2", 22), ("lob_shared_v3", 27)] {
+        let set = built_in_set(id).unwrap();
+        let warm: Vec<_> = set.features().iter().map(|f| f.warmup_min_events).collect();
+        assert_eq!(warm, deployed[..features], "{id}");
+        assert!(set.features().iter().all(|f| f.warmup_min_ns == 0), "{id}");
+    }
+}
+
 /// The deployed system trained on the rolling columns by window and served them by signal.
 #[test]
 fn the_order_of_training_cannot_meet_the_order_of_serving() {

@@ -91,7 +91,9 @@ def resolve(request: dict[str, Any], earlier: dict[str, dict[str, Any]]) -> dict
         "dtype": column.dtype,
         "scale": scale,
         "unit": column.unit,
-        "warmup_min_events": column.warmup_min_events + params.get(column.warmup_count_param, 0),
+        "warmup_min_events": column.warmup_min_events
+        + params.get(column.warmup_count_param, 0)
+        + params.get("warmup_steps", 0),
         "warmup_min_ns": params.get(column.warmup_ns_param, 0),
         "source": "",
         "params": dict(sorted(params.items())),

@@ -102,6 +102,8 @@ defects! {
     RankOfItself = "rank_of_itself",
     /// Tight time is divided by the window even before it is covered.
     TightOfWholeWindow = "tight_of_whole_window",
+    /// A tight spread before a gap has been tight in it.
+    TightAcrossGap = "tight_across_gap",
     /// Best prices that stand after a gap have stood all along.
     SurvivesGap = "survives_gap",
     /// Depth momentum steps when a best price moved.

@@ -13,6 +13,7 @@ use super::steps::Moment;
 pub(super) struct Past {
     /// Time and quotes of the book packets of the epoch, oldest first.
     seen: VecDeque<(i64, Quote)>,
+    /// Since when the book is known.
     first_ns: Option<i64>,
     stands_since_ns: i64,
 }
@@ -35,6 +36,9 @@ impl Past {
             self.stands_since_ns = scene.now_ns;
         }
         self.first_ns.get_or_insert(scene.now_ns);
+        if moment.is_gap && scene.defect != Some(Defect::TightAcrossGap) {
+            self.first_ns = Some(scene.now_ns);
+        }
         self.seen.push_back((scene.now_ns, quote));
         // A packet before the window still says what went on when the window began.
         let edge_ns = scene.now_ns - number(feature, "window_ns");
@@ -58,7 +62,7 @@ impl Past {
 
     fn tight_fraction(&self, feature: &Feature, scene: &Scene<'_>) -> Option<Value> {
         let window_ns = number(feature, "window_ns");
-        let edge_ns = scene.now_ns - window_ns;
+        let edge_ns = (scene.now_ns - window_ns).max(self.first_ns?);
         let ends = self.seen.iter().skip(1).map(|(t_ns, _)| *t_ns).chain([scene.now_ns]);
         let stretch = |((from_ns, quote), to_ns): (&(i64, Quote), i64)| {
             let counts = is_tight(*quote, feature, scene.defect);

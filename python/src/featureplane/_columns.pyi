@@ -254,9 +254,9 @@ def KyleR2(*, window_ns: int, alias: str | None = None) -> Feature:
     """Share of the variance of changes that the flow explains, over the same window. Family impact, f64, ratio in 0..1."""
 def ImpactSurpriseX1000(*, count: int = 400, levels: int = 5, alias: str | None = None) -> Feature:
     """Deviation of the average impact from its baseline; 0 below 300. Family impact, i64, thousandths, -1000..1000."""
-def Ema(*, of: str, span: int | None = None, tau_ns: int | None = None, form: Literal["delta", "weighted"] = "delta", seed: Literal["first", "zero"] = "first", alias: str | None = None) -> Feature:
+def Ema(*, of: str, span: int | None = None, tau_ns: int | None = None, form: Literal["delta", "weighted"] = "delta", seed: Literal["first", "zero"] = "first", warmup_steps: int = 2, alias: str | None = None) -> Feature:
     """The average. Family ema, f64, as the input."""
-def EmaRounded(*, of: str, span: int | None = None, tau_ns: int | None = None, form: Literal["delta", "weighted"] = "delta", seed: Literal["first", "zero"] = "first", alias: str | None = None) -> Feature:
+def EmaRounded(*, of: str, span: int | None = None, tau_ns: int | None = None, form: Literal["delta", "weighted"] = "delta", seed: Literal["first", "zero"] = "first", warmup_steps: int = 2, alias: str | None = None) -> Feature:
     """The average, rounded half to even; scaled as the input. Family ema, i64, as the input."""
 def RollingMean(*, of: str, count: int | None = None, window_ns: int | None = None, alias: str | None = None) -> Feature:
     """Mean. Family rolling, f64, as the input."""

@@ -30,6 +30,9 @@ def extract(
     tick_size: Size | None = None,
     lot_size: Size | None = None,
     initial_snapshot: str | os.PathLike[str] | None = None,
+    snapshot_every: str | None = None,
+    snapshots: str | os.PathLike[str] | None = None,
+    warm_start: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
     progress: bool | ProgressCallback | None = None,
 ) -> FeatureTable:
@@ -56,11 +59,18 @@ def extract(
         Write bars in which nothing happened, too.
     start, end
         Range of event time in which rows are written, end exclusive: UTC ns, ISO text or datetime
-        (without a zone: UTC). State is built from the start of the input all the same.
+        (without a zone: UTC). State is built from the start of the input all the same, or from a snapshot.
     tick_size, lot_size
         Decimal text or `decimal.Decimal`; inferred from the input when None.
     initial_snapshot
         Book before the first row (hftbacktest only).
+    snapshot_every, snapshots
+        Write the state into the folder ``snapshots`` each time that so much event time has passed, such
+        as ``"10m"``.
+    warm_start
+        Folder of such snapshots: with `start`, state is taken from the newest usable one before it, and
+        the rows are those of a run from the start of the input. ``table.summary["warm_start"]`` says
+        which one, and why newer ones were refused.
     jobs
         Symbols read at the same time; None takes one per core.
     progress
@@ -98,7 +108,10 @@ def extract(
         "empty_bars": empty_bars,
         "tick_size": size_text(tick_size, "tick_size"),
         "lot_size": size_text(lot_size, "lot_size"),
-        "initial_snapshot": None if initial_snapshot is None else os.fspath(initial_snapshot),
+        "initial_snapshot": _path_text(initial_snapshot),
+        "snapshot_every": snapshot_every,
+        "snapshots": _path_text(snapshots),
+        "warm_start": _path_text(warm_start),
         "jobs": jobs,
     }
     return FeatureTable(_run(request, progress))
@@ -121,6 +134,9 @@ def extract_to_file(
     tick_size: Size | None = None,
     lot_size: Size | None = None,
     initial_snapshot: str | os.PathLike[str] | None = None,
+    snapshot_every: str | None = None,
+    snapshots: str | os.PathLike[str] | None = None,
+    warm_start: str | os.PathLike[str] | None = None,
     bars_out: str | os.PathLike[str] | None = None,
     progress: bool | ProgressCallback | None = None,
 ) -> dict[str, Any]:
@@ -131,7 +147,7 @@ def extract_to_file(
     Parameters
     ----------
     inputs, format, symbol, features, emit, bars, empty_bars, start, end, tick_size, lot_size, \
-initial_snapshot, progress
+initial_snapshot, snapshot_every, snapshots, warm_start, progress
         As for `extract`.
     out
         File ending in ``.parquet``, ``.arrow``, ``.feather``, ``.ipc`` or ``.csv``.
@@ -167,9 +183,12 @@ initial_snapshot, progress
         "empty_bars": empty_bars,
         "tick_size": size_text(tick_size, "tick_size"),
         "lot_size": size_text(lot_size, "lot_size"),
-        "initial_snapshot": None if initial_snapshot is None else os.fspath(initial_snapshot),
+        "initial_snapshot": _path_text(initial_snapshot),
+        "snapshot_every": snapshot_every,
+        "snapshots": _path_text(snapshots),
+        "warm_start": _path_text(warm_start),
         "out": os.fspath(out),
-        "bars_out": None if bars_out is None else os.fspath(bars_out),
+        "bars_out": _path_text(bars_out),
         "compression": compression,
         "overwrite": overwrite,
     }
@@ -200,11 +219,19 @@ def _request(
         "empty_bars": False,
         "bars_out": None,
         "model": None,
+        "snapshot_every": None,
+        "snapshots": None,
+        "warm_start": None,
         "jobs": None,
         "out": None,
         "compression": "zstd",
         "overwrite": False,
     }
+
+
+def _path_text(path: str | os.PathLike[str] | None) -> str | None:
+    """A path as text, if there is one."""
+    return None if path is None else os.fspath(path)
 
 
 def _durations(bars: str | Sequence[str] | None) -> list[str]:

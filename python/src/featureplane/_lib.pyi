@@ -5,7 +5,7 @@ import typing
 from os import PathLike
 
 from featureplane._convert import Features
-from featureplane._types import Levels, Number, Trades
+from featureplane._types import Levels, Number, Orders, Trades
 from typing import Any, Final, SupportsIndex, final
 
 __all__ = ["__version__", "FeatureEngine", "FeatureView", "RawReplay", "RawTable", "built_in_sets", "decode_frame", "describe_set", "extract", "families", "run_command", "write_synthetic"]
@@ -122,7 +122,7 @@ class FeatureEngine:
         UnknownFeatureError, SchemaMismatchError
             The set has no such feature, or is another one.
         """
-    def process_packet(self, /, symbol: "str", *, ts_event: "int", kind: "str" = "delta", ts_recv: "int" = 0, seq: "int" = 0, first_seq: "int" = 0, prev_seq: "int" = 0, bids: "Levels | None" = None, asks: "Levels | None" = None, trades: "Trades | None" = None, clear_bids: "bool | Number | None" = None, clear_asks: "bool | Number | None" = None, checksum_mismatch: "bool" = False) -> "bool":
+    def process_packet(self, /, symbol: "str", *, ts_event: "int", kind: "str" = "delta", ts_recv: "int" = 0, seq: "int" = 0, first_seq: "int" = 0, prev_seq: "int" = 0, bids: "Levels | None" = None, asks: "Levels | None" = None, orders: "Orders | None" = None, trades: "Trades | None" = None, clear_bids: "bool | Number | None" = None, clear_asks: "bool | Number | None" = None, checksum_mismatch: "bool" = False) -> "bool":
         """
         Take one packet and make a frame, if one is due.
 
@@ -144,6 +144,10 @@ class FeatureEngine:
         trades
             `(price, quantity, side)`, the side being `"buy"`, `"sell"` or None when unknown: who took
             liquidity.
+        orders
+            Order events `(operation, id, side, price, quantity)`, on a feed of orders in place of levels: the
+            operation is `"add"`, `"modify"`, `"cancel"` or `"fill"`, the side `"bid"` or `"ask"`. Quantity 0
+            of a cancel or fill is all that is left.
         clear_bids, clear_asks
             True clears the side before the levels are set; a price clears from the best up to it.
         checksum_mismatch
@@ -163,7 +167,7 @@ class FeatureEngine:
         TypeError
             A float was given as price or quantity.
         """
-    def process_packet_runs(self, symbol: "str", kind: "str", ts_event: "int", ts_recv: "int", seq: "int", first_seq: "int", prev_seq: "int", checksum_mismatch: "bool", runs: "collections.abc.Iterable[collections.abc.Sequence[typing.Any]]", trades: "Trades", /) -> "bool":
+    def process_packet_runs(self, symbol: "str", kind: "str", ts_event: "int", ts_recv: "int", seq: "int", first_seq: "int", prev_seq: "int", checksum_mismatch: "bool", runs: "collections.abc.Iterable[collections.abc.Sequence[typing.Any]]", orders: "Orders", trades: "Trades", /) -> "bool":
         """
         Take one packet whose level changes are given as runs, in their order.
 

@@ -69,10 +69,11 @@ def frames(
             try:
                 packet = loads(line)
                 kind, e, r, s, f, p = (packet[key] for key in "kersfp")
+                orders = packet.pop("o", ())
                 if len(packet) != 9 or packet["c"] not in (0, 1):
-                    raise ValueError("a packet has the keys k, e, r, s, f, p, c, runs and t")
+                    raise ValueError("a packet has the keys k, e, r, s, f, p, c, runs, t and perhaps o")
                 c = packet["c"] == 1
-                made = process(symbol, kind, e, r, s, f, p, c, packet["runs"], packet["t"])
+                made = process(symbol, kind, e, r, s, f, p, c, packet["runs"], orders, packet["t"])
             except (ValueError, KeyError, TypeError, OverflowError) as error:
                 message = f"{path}: line {number}: {type(error).__name__}: {error}"
                 raise DecodeError(message, path=str(path), line=number, symbol=symbol) from error

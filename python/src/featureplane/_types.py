@@ -15,5 +15,8 @@ Number: TypeAlias = int | str | Decimal
 Levels: TypeAlias = "Iterable[Sequence[Number]] | numpy.ndarray[Any, numpy.dtype[numpy.integer[Any]]]"
 """Pairs of price and quantity, or an integer array of shape (N, 2) of ticks and lots."""
 
+Orders: TypeAlias = Iterable[Sequence[Number]]
+"""Operation, id, side, price and quantity of order events."""
+
 Trades: TypeAlias = Iterable[Sequence[Number | None]]
 """Price, quantity and the side that took liquidity: ``"buy"``, ``"sell"`` or None."""

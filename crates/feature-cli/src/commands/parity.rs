@@ -30,6 +30,7 @@ pub(crate) fn run(args: &ParityRun) -> anyhow::Result<u8> {
             let options = OpenOptions {
                 inputs: input.split('+').map(Into::into).collect(),
                 format,
+                symbol: args.symbol.clone(),
                 ..OpenOptions::default()
             };
             sets.iter().map(move |set| Tape::read(&options, Arc::clone(set), args.limit))
@@ -98,9 +99,10 @@ pub(crate) fn show(gate: &Gate) {
     let head = ["input", "set", "path", "events", "frames", "differing bits", "seconds"];
     print::table(&head, &rows);
     print::line(format_args!(
-        "parity: {} paths beside the runtime, {} tapes, {} differing bits",
+        "parity: {} paths beside the runtime, {} tapes, {} events, {} differing bits",
         gate.paths.len(),
         gate.cases.len(),
+        print::count(gate.events()),
         gate.differing_bits()
     ));
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use feature_extract::{Until, WatchSummary, Watcher, load_watch_config, parse_duration_ns};
+use feature_extract::{
+    Until, WatchSummary, Watcher, find_watch_config, load_watch_config, parse_duration_ns,
+};
 
 use crate::args::Watch;
 use crate::exit::REJECTED;
@@ -16,8 +18,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) fn run(args: &Watch) -> anyhow::Result<u8> {
     let pause_ns = parse_duration_ns(&args.poll_interval)?;
     let pause = Duration::from_nanos(pause_ns.unsigned_abs());
-    let config = args.config.clone().unwrap_or_else(|| args.input.join("watch.toml"));
-    let config = load_watch_config(&config)?;
+    let config = match &args.config {
+        Some(path) => load_watch_config(path)?,
+        None => load_watch_config(&find_watch_config(&args.input)?)?,
+    };
     // Only for its handler: a watch that is interrupted commits what it has done.
     let handler = Bars::new(true);
     let mut watcher = Watcher::open(&args.input, &args.out, &config)?;

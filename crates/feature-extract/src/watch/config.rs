@@ -151,9 +151,13 @@ pub(super) struct Plan {
 }
 
 impl WatchConfig {
-    /// Reads TOML.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| error.to_string())
+    /// Reads TOML or YAML, as the ending of the file's name says.
+    pub(super) fn parse(text: &str, ending: &str) -> Result<Self, String> {
+        match ending {
+            "toml" => toml::from_str(text).map_err(|error| error.to_string()),
+            "yaml" | "yml" => serde_saphyr::from_str(text).map_err(|error| error.to_string()),
+            _ => Err("expected a name that ends in .toml, .yaml or .yml".into()),
+        }
     }
 
     pub(super) fn plan(&self) -> Result<Plan, Error> {

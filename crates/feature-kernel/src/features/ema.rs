@@ -50,8 +50,8 @@ pub fn span_alpha(span: i64) -> f64 {
 const EMA: ColumnMeta = ColumnMeta {
     reads: Reads::Input,
     behaviour: Behaviour::Stateful,
-    warmup_min_events: 2,
-    params: &["of", "span", "tau_ns", "form", "seed"],
+    warmup_min_events: 0,
+    params: &["of", "span", "tau_ns", "form", "seed", "warmup_steps"],
     ..l1_column("", Dtype::F64, Scale::None, UNIT_OF_INPUT, "")
 };
 
@@ -92,6 +92,11 @@ impl Family for Ema {
                 key: "seed",
                 kind: ParamKind::Choice(&["first", "zero"]),
                 doc: "Start from the first input, or from 0.",
+            },
+            ParamMeta {
+                key: "warmup_steps",
+                kind: ParamKind::Int { min: 1, max: 1_000_000_000, default: Some(2) },
+                doc: "Steps before the average is ready.",
             },
         ],
     };

@@ -24,7 +24,7 @@ pub struct Regime {
     spells: Vec<Spells>,
     /// Time and spread of the last book packet.
     current: Option<(i64, i64)>,
-    /// Time of the first book packet.
+    /// Time of the first book packet of the epoch, or of the last gap step.
     first_ns: Option<i64>,
     /// Best prices, and since when they stand.
     standing: Option<Standing>,
@@ -86,6 +86,7 @@ impl Family for Regime {
                 ..WINDOW
             },
             ColumnMeta {
+                rev: 2,
                 id: "tight_fraction",
                 name: "tight_fraction_{tight_ppm}ppm_{window_ns}ns",
                 params: &["tight_ppm", "window_ns"],
@@ -162,6 +163,11 @@ impl Family for Regime {
         let (now_ns, quotes) = (context.now_ns, &context.quotes);
         if let Some((t_ns, spread)) = self.current.replace((now_ns, quotes.ask - quotes.bid)) {
             self.ranks.iter_mut().for_each(|ranks| ranks.push(t_ns, spread));
+        }
+        if context.gap_step {
+            // Nobody saw whether the spread was tight while packets were missing.
+            self.spells.iter_mut().for_each(Spells::clear);
+            self.first_ns = None;
         }
         for spells in &mut self.spells {
             spells.mark(now_ns, is_tight(quotes, spells.tight_ppm));

@@ -71,7 +71,7 @@ class EmaRounded(Ema):
         return round_half_even(self.state) if self.steps else None
 
 
-_PARAMS = {"of": None, "form": "delta", "seed": "first"}
+_PARAMS = {"of": None, "form": "delta", "seed": "first", "warmup_steps": 2}
 
 COLUMNS = {
     "ema": Column(
@@ -79,7 +79,7 @@ COLUMNS = {
         "f64",
         "none",
         "as input",
-        warmup_min_events=2,
+        warmup_min_events=0,
         warmup_ns_param="tau_ns",
         params=_PARAMS,
         name="ema_{of}_{length}",
@@ -89,7 +89,7 @@ COLUMNS = {
         "i64",
         "input",
         "as input",
-        warmup_min_events=2,
+        warmup_min_events=0,
         warmup_ns_param="tau_ns",
         params=_PARAMS,
         name="ema_rounded_{of}_{length}",

@@ -12,7 +12,7 @@ REV = {
     "spread_tight": 1,
     "spread_percentile": 1,
     "spread_regime": 1,
-    "tight_fraction": 1,
+    "tight_fraction": 2,
     "tob_survival_ms": 1,
 }
 
@@ -96,8 +96,8 @@ class TightFraction(OverTime):
         self.states: list[tuple[int, bool]] = []  # since when the book is tight or not
 
     def note(self, view: View) -> None:
-        if self.first is None:
-            self.first = view.now
+        if self.first is None or view.gap_step:
+            self.first, self.states = view.now, []
         tight = is_tight(view, self.params["tight_ppm"])
         if not self.states or self.states[-1][1] != tight:
             self.states.append((view.now, tight))
