@@ -73,11 +73,7 @@ targets! {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .map(|path| path.join("crates"))
-        .find(|path| path.is_dir())
-        .unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
