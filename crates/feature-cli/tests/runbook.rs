@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use command::{command, featureplane, market, recording};
 use market_io::synthetic::SyntheticConfig;
+use testkit::tool;
 
 fn ops(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/ops").join(name)
@@ -73,19 +74,9 @@ fn every_alert_leads_to_a_part_of_the_runbook() {
     }
 }
 
-/// A program of Prometheus: where the variable says, else from the path; `None` with a note.
-fn prometheus_program(variable: &str, name: &str) -> Option<PathBuf> {
-    let program = std::env::var_os(variable).map_or_else(|| name.into(), PathBuf::from);
-    let found = Command::new(&program).arg("--version").output().is_ok();
-    if !found {
-        eprintln!("skipped: {name} is absent ({variable} may name it)");
-    }
-    found.then_some(program)
-}
-
 #[test]
 fn alerts_fire_when_they_should_and_only_then() {
-    let Some(promtool) = prometheus_program("PROMTOOL", "promtool") else { return };
+    let Some(promtool) = tool("PROMTOOL", "promtool") else { return };
     let folder = tempfile::tempdir().unwrap();
     let run = |alerts: &str| {
         std::fs::write(folder.path().join("alerts.yml"), alerts).unwrap();
@@ -114,7 +105,7 @@ fn every_expression_of_the_dashboard_is_one() {
     let expressions: Vec<&str> = targets.map(|target| target["expr"].as_str().unwrap()).collect();
     assert!(panels.len() >= 10 && expressions.len() > panels.len());
     assert!(expressions.iter().all(|text| text.contains("featureplane_")));
-    let Some(promtool) = prometheus_program("PROMTOOL", "promtool") else { return };
+    let Some(promtool) = tool("PROMTOOL", "promtool") else { return };
     let folder = tempfile::tempdir().unwrap();
     let parses = |expressions: &[&str]| {
         let rules = expressions.iter().enumerate().map(|(number, text)| {
@@ -134,7 +125,7 @@ fn every_expression_of_the_dashboard_is_one() {
 
 #[test]
 fn a_real_prometheus_scrapes_a_real_run_and_the_canary_asks_it() {
-    let Some(prometheus) = prometheus_program("PROMETHEUS", "prometheus") else { return };
+    let Some(prometheus) = tool("PROMETHEUS", "prometheus") else { return };
     let folder = tempfile::tempdir().unwrap();
     let config =
         SyntheticConfig { duration_ns: 30_000_000_000, packets_per_second: 40, ..market() };
@@ -156,8 +147,7 @@ fn a_real_prometheus_scrapes_a_real_run_and_the_canary_asks_it() {
         command(folder.path(), &args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(live.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    let target =
-        line.trim().strip_prefix("metrics at http://").unwrap().trim_end_matches("/metrics");
+    let (_, target) = line.trim().trim_end_matches('/').split_once("page at http://").unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let scrape = format!(
         "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: ['{}']\n\
