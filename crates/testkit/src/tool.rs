@@ -110,6 +110,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_absent_program_skips_and_where_it_is_required_fails() {
+        const INNER: &str = "FEATUREPLANE_TEST_INNER";
+        const ABSENT: &str = "featureplane-absent";
+        if std::env::var_os(INNER).is_some() {
+            assert_eq!(tool("FEATUREPLANE_TEST_NONE", ABSENT), None);
+            return;
+        }
+        let run = |required: &[(&str, &str)]| {
+            Command::new(std::env::current_exe().expect("a test is a program"))
+                .args(["an_absent_program_skips_and_where_it_is_required_fails", "--nocapture"])
+                .env_remove(REQUIRED)
+                .env(INNER, "1")
+                .envs(required.iter().copied())
+                .output()
+                .expect("it runs")
+        };
+        let skipped = run(&[]);
+        assert!(skipped.status.success(), "{skipped:?}");
+        assert!(String::from_utf8_lossy(&skipped.stderr).contains("skipped: featureplane-absent"));
+        assert!(!run(&[(REQUIRED, "1")]).status.success());
+    }
+
+    #[test]
     fn the_text_of_an_element_is_found() {
         let dom = "<p id=\"a\">x</p><td id=\"b\" class=\"c\"><span>A </span>&amp; <b>B</b></td><td>C</td>";
         assert_eq!(element_text(dom, "id=\"b\""), "A &amp; B");
