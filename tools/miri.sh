@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Miri over what threads and processes share: the seqlock, mapped words, the frame ring. docs/decisions/0018-miri-and-loom.md says what is left out.
+# Miri over what threads and processes share: the seqlock, mapped words, the frame ring. docs/decisions/0019-miri-and-loom.md says what is left out.
 set -euo pipefail
 if ! cargo +nightly miri --version >/dev/null 2>&1; then
   if [ -z "${FEATUREPLANE_REQUIRE_TOOLS:-}" ]; then

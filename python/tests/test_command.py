@@ -52,6 +52,7 @@ def test_the_live_plane_runs_from_the_package(command: list[str], tmp_path: Path
         text=True,
     )
     assert process.stderr is not None
+    assert process.stderr.readline().startswith("metrics at http://127.0.0.1:")
     url = process.stderr.readline().split("page at ")[1].strip()
     with urllib.request.urlopen(url) as page:
         assert page.read().startswith(b"<!doctype html>")

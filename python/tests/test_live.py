@@ -135,9 +135,7 @@ def test_files_that_are_cut_or_absent_are_refused(tmp_path: Path) -> None:
         LatestFrames(tmp_path / "absent.fp", SET)
 
 
-def test_an_unfinished_frame_is_told(
-    tmp_path: Path, frame: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unfinished_frame_is_told(tmp_path: Path, frame: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_SLEEPS", 3)
     table = Table(tmp_path / "latest.fp")
     table.publish(0, frame, 1, None)

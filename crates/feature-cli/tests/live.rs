@@ -75,9 +75,10 @@ fn a_run_shows_itself_on_its_page() {
         "rollout.json",
     ];
     let mut live = command(folder.path(), &args).stderr(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(live.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    let (_, url) = line.trim().split_once("page at ").unwrap();
+    let said = BufReader::new(live.stderr.take().unwrap());
+    let mut lines = said.lines().map(Result::unwrap);
+    let line = lines.find(|line| line.starts_with("page at ")).unwrap();
+    let url = line.trim_start_matches("page at ");
     assert!(fetch(url).unwrap().starts_with("<!doctype html>"));
     let started = Instant::now();
     let state = loop {

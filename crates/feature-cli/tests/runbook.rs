@@ -153,7 +153,8 @@ fn a_real_prometheus_scrapes_a_real_run_and_the_canary_asks_it() {
         command(folder.path(), &args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(live.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    let (_, target) = line.trim().trim_end_matches('/').split_once("page at http://").unwrap();
+    let target =
+        line.trim().strip_prefix("metrics at http://").unwrap().trim_end_matches("/metrics");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let scrape = format!(
         "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: ['{}']\n\

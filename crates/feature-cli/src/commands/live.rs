@@ -198,10 +198,8 @@ fn server(args: &Live, plane: &Plane, running: &Running) -> anyhow::Result<Optio
         dashboard = dashboard.with_canary(Canary { policy, rollout });
     }
     let server = Server::start(address, Metrics::new(watched), Some(dashboard)).map_err(usage)?;
-    print::note(format_args!(
-        "metrics at http://{0}/metrics, page at http://{0}/",
-        server.address()
-    ));
+    print::note(format_args!("metrics at http://{}/metrics", server.address()));
+    print::note(format_args!("page at http://{}/", server.address()));
     Ok(Some(server))
 }
 
