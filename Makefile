@@ -11,7 +11,7 @@ SOURCES = $(shell find crates parity/src specs/sets -name '*.rs' -o -name '*.tom
 # cargo-nextest when it is there; documentation tests run in `doc` either way.
 RUST_TESTS := $(if $(shell cargo nextest --version 2>/dev/null),nextest run --no-fail-fast,test --no-fail-fast --lib --bins --tests)
 
-.PHONY: help demo demo-models test check quick bench parity plots hftbacktest clean fmt gen tidy lint rust doc python types deny golden instructions
+.PHONY: help demo demo-models test check quick bench parity plots hftbacktest clean fmt gen tidy lint rust doc python types deny golden instructions miri
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -25,7 +25,7 @@ demo-models: $(VENV)/.release $(HFT_VENV)/.packages ## a model trained, exported
 
 test: fmt gen tidy lint rust doc python types ## everything that CI runs first
 
-check: test golden instructions parity hftbacktest deny ## everything that CI runs
+check: test golden instructions miri parity hftbacktest deny ## everything that CI runs
 
 quick: ## the rules and the tests of kernel, book and engine
 	cargo xtask tidy && cargo $(RUST_TESTS) -p market-model -p feature-kernel -p lob-engine -p feature-runtime
@@ -56,6 +56,9 @@ golden:
 
 instructions:
 	benches/gate.sh
+
+miri:
+	tools/miri.sh
 
 lint: $(VENV)/.packages
 	cargo clippy --workspace --all-features --all-targets --quiet -- -D warnings

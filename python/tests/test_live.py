@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import json
 import struct
 from pathlib import Path
@@ -72,6 +73,9 @@ def test_the_latest_frame_of_another_process_is_read(tmp_path: Path, frame: byte
         assert latest.frame.tobytes() == frame
         assert (latest.published, latest.published_ns, latest.score("p_up")) == (1, 1_001, 0.75)
         assert latest.frame["values"]["best_bid"] == 10
+        assert (latest.value("best_bid"), latest.quality_flags) == (10, 0)
+        with pytest.raises(fp.UnknownFeatureError, match="no_such"):
+            latest.value("no_such")
         with pytest.raises(fp.UnknownFeatureError, match="p_up"):
             latest.score("p_down")
         table.publish(0, frame, 5, None)
@@ -131,9 +135,7 @@ def test_files_that_are_cut_or_absent_are_refused(tmp_path: Path) -> None:
         LatestFrames(tmp_path / "absent.fp", SET)
 
 
-def test_an_unfinished_frame_is_told(
-    tmp_path: Path, frame: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unfinished_frame_is_told(tmp_path: Path, frame: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_SLEEPS", 3)
     table = Table(tmp_path / "latest.fp")
     table.publish(0, frame, 1, None)
@@ -190,3 +192,25 @@ def test_a_strategy_that_does_not_fit_is_not_started(engine: fp.FeatureEngine) -
     StrategyRunner(Sees(), SET).attach(engine)
     with pytest.raises(NotImplementedError):
         Strategy().on_features(None)  # type: ignore[arg-type]
+
+
+def test_a_value_that_is_not_defined_is_none(tmp_path: Path, frame: bytes) -> None:
+    table = Table(tmp_path / "latest.fp")
+    masked = bytearray(frame)
+    # The valid mask is the third one behind the header; its bits begin with the first feature.
+    masked[64 + 16] &= ~1
+    table.publish(0, bytes(masked), 1, None)
+    with LatestFrames(table.path, SET) as frames:
+        latest = frames.read("BTCUSDT")
+        assert latest is not None
+        assert (latest.value("best_bid"), latest.value("best_ask")) == (None, 11)
+
+
+def test_a_strategy_in_a_process_of_its_own_trades(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[1] / "examples"))
+    inside = importlib.import_module("paper_strategy").main()
+    seen, missed, trades = importlib.import_module("paper_live").main()
+    assert seen > 100
+    # A strategy that misses frames changes its mind at most as often.
+    assert missed >= 0
+    assert 0 < trades <= inside

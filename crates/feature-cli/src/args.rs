@@ -349,9 +349,15 @@ pub(crate) struct Live {
     /// What happens to a packet when that many wait.
     #[arg(long, value_enum, default_value = "block")]
     pub(crate) full: FullRing,
-    /// Serve metrics at this address, for example 127.0.0.1:9464.
+    /// Serve metrics and a dashboard page at this address, for example 127.0.0.1:9464.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) metrics: Option<std::net::SocketAddr>,
+    /// Show on the page what this policy says of the metrics so far.
+    #[arg(long, requires = "metrics", value_name = "FILE.toml")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Show on the page how far the rollout in this file is; it is not changed.
+    #[arg(long, requires = "policy", value_name = "FILE.json")]
+    pub(crate) state: Option<PathBuf>,
     /// Pin the engine's thread to this core, from 0.
     #[arg(long, value_name = "N")]
     pub(crate) core: Option<usize>,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use command::{command, featureplane, market, recording};
 use market_io::synthetic::SyntheticConfig;
+use testkit::tool;
 
 fn ops(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/ops").join(name)
@@ -45,7 +46,13 @@ fn every_command_of_the_runbook_runs_as_it_says() {
         assert_eq!(said.code.to_string(), exit, "{line}: {said:?}");
         count += 1;
     }
-    assert!(count >= 12, "{count} commands");
+    assert!(count >= 15, "{count} commands");
+    // Inside a sentence a command would be tried by nobody.
+    let prose = runbook.split("```").step_by(2);
+    let told = prose
+        .flat_map(|part| part.split('`').skip(1).step_by(2))
+        .find(|code| code.contains("featureplane "));
+    assert_eq!(told, None);
 }
 
 #[test]
@@ -73,19 +80,9 @@ fn every_alert_leads_to_a_part_of_the_runbook() {
     }
 }
 
-/// A program of Prometheus: where the variable says, else from the path; `None` with a note.
-fn prometheus_program(variable: &str, name: &str) -> Option<PathBuf> {
-    let program = std::env::var_os(variable).map_or_else(|| name.into(), PathBuf::from);
-    let found = Command::new(&program).arg("--version").output().is_ok();
-    if !found {
-        eprintln!("skipped: {name} is absent ({variable} may name it)");
-    }
-    found.then_some(program)
-}
-
 #[test]
 fn alerts_fire_when_they_should_and_only_then() {
-    let Some(promtool) = prometheus_program("PROMTOOL", "promtool") else { return };
+    let Some(promtool) = tool("PROMTOOL", "promtool") else { return };
     let folder = tempfile::tempdir().unwrap();
     let run = |alerts: &str| {
         std::fs::write(folder.path().join("alerts.yml"), alerts).unwrap();
@@ -114,7 +111,7 @@ fn every_expression_of_the_dashboard_is_one() {
     let expressions: Vec<&str> = targets.map(|target| target["expr"].as_str().unwrap()).collect();
     assert!(panels.len() >= 10 && expressions.len() > panels.len());
     assert!(expressions.iter().all(|text| text.contains("featureplane_")));
-    let Some(promtool) = prometheus_program("PROMTOOL", "promtool") else { return };
+    let Some(promtool) = tool("PROMTOOL", "promtool") else { return };
     let folder = tempfile::tempdir().unwrap();
     let parses = |expressions: &[&str]| {
         let rules = expressions.iter().enumerate().map(|(number, text)| {
@@ -134,7 +131,7 @@ fn every_expression_of_the_dashboard_is_one() {
 
 #[test]
 fn a_real_prometheus_scrapes_a_real_run_and_the_canary_asks_it() {
-    let Some(prometheus) = prometheus_program("PROMETHEUS", "prometheus") else { return };
+    let Some(prometheus) = tool("PROMETHEUS", "prometheus") else { return };
     let folder = tempfile::tempdir().unwrap();
     let config =
         SyntheticConfig { duration_ns: 30_000_000_000, packets_per_second: 40, ..market() };

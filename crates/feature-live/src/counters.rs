@@ -65,6 +65,25 @@ impl LatencyCounters {
         self.buckets[bucket.unwrap_or(LATENCY_BOUNDS_NS.len())].add(1);
         self.sum_ns.add(ns);
     }
+
+    /// Latencies counted so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(Count::get).sum()
+    }
+
+    /// Upper bound of the bucket in which a quantile lies, ns; `None` before the first latency, and
+    /// when it lies above the last bound.
+    #[must_use]
+    pub fn quantile_ns(&self, q: f64) -> Option<u64> {
+        let rank = (q * self.count() as f64).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        let reached = self.buckets.iter().position(|bucket| {
+            seen += bucket.get();
+            seen >= rank
+        });
+        LATENCY_BOUNDS_NS.get(reached?).copied()
+    }
 }
 
 /// What is counted for each symbol.
@@ -103,6 +122,8 @@ pub struct Counters {
     pub packets: Count,
     /// Level changes and trades in them.
     pub events: Count,
+    /// From a packet being sent to the engine taking it.
+    pub to_engine: LatencyCounters,
     /// From a packet being sent to its frame being published.
     pub to_frame: LatencyCounters,
     /// From a packet being sent to every stage being done with it.
@@ -126,5 +147,22 @@ impl Counters {
         // Taken first, so that the difference is never below zero by a packet in between.
         let taken = self.packets.get();
         self.sent.get().saturating_sub(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_the_bound_of_its_bucket() {
+        let latency = LatencyCounters::default();
+        assert_eq!((latency.count(), latency.quantile_ns(0.5)), (0, None));
+        (0..98).for_each(|_| latency.record(300));
+        latency.record(1_000);
+        latency.record(u64::MAX / 2);
+        let at = [0.5, 0.98, 0.981, 0.99, 1.0].map(|q| latency.quantile_ns(q));
+        assert_eq!(at, [Some(500), Some(500), Some(1_000), Some(1_000), None]);
+        assert_eq!(latency.count(), 100);
     }
 }

@@ -7,6 +7,8 @@
 pub mod canary;
 
 mod counters;
+#[cfg(feature = "serve")]
+mod dashboard;
 mod error;
 #[cfg(feature = "serve")]
 mod fetch;
@@ -23,6 +25,8 @@ mod strategy;
 mod worker;
 
 pub use counters::{Count, Counters, LATENCY_BOUNDS_NS, LatencyCounters, SymbolCounters};
+#[cfg(feature = "serve")]
+pub use dashboard::{Canary, Dashboard};
 pub use error::Error;
 #[cfg(feature = "serve")]
 pub use fetch::fetch;

@@ -65,7 +65,7 @@ pub fn metric_specs() -> Vec<MetricSpec> {
 }
 
 /// What the exporter reads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Watched {
     /// Counters of the worker.
     pub counters: Arc<Counters>,
@@ -121,6 +121,7 @@ impl Watched {
             "featureplane_source_age_seconds" => {
                 by_symbol(&|symbol| age(symbol, symbol.last_source_ns.get()))
             }
+            "featureplane_packet_to_engine_seconds" => one(Sample::Latency(&counters.to_engine)),
             "featureplane_packet_to_frame_seconds" => one(Sample::Latency(&counters.to_frame)),
             "featureplane_packet_to_end_seconds" => one(Sample::Latency(&counters.to_end)),
             "featureplane_shadow_checks" => shadow(&|shadow| shadow.checks.get()),

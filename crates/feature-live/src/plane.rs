@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use feature_infer::{AnyModel, Scorer};
 use feature_kernel::FrameRef;
-use feature_runtime::{FeatureEngine, FrameSender, LatestWriter};
+use feature_runtime::{FeatureEngine, FrameSender, LatestReader, LatestWriter};
 use hdrhistogram::Histogram;
 use market_model::{Packet, QualityFlags};
 
@@ -40,6 +40,8 @@ pub trait Stage: Send {
 /// Latencies from a packet being sent, ns.
 #[derive(Debug, Clone)]
 pub struct Latencies {
+    /// To the engine taking it: how long it waited.
+    pub to_engine: Histogram<u64>,
     /// To its frame being published; packets without a frame are not counted.
     pub to_frame: Histogram<u64>,
     /// To every stage being done with it.
@@ -69,7 +71,11 @@ impl Plane {
         let counters = Arc::new(Counters::new(names));
         let empty = || Histogram::new_with_bounds(1, MAX_LATENCY_NS, 3);
         let histogram = empty().expect("Invariant: 3 digits from 1 ns to a minute");
-        let latencies = Latencies { to_frame: histogram.clone(), to_end: histogram };
+        let latencies = Latencies {
+            to_engine: histogram.clone(),
+            to_frame: histogram.clone(),
+            to_end: histogram,
+        };
         let (scorers, rings, stages) = (Vec::new(), Vec::new(), Vec::new());
         Self { engine, scorers, latest: None, rings, stages, counters, latencies }
     }
@@ -116,6 +122,12 @@ impl Plane {
         &self.engine
     }
 
+    /// A reader of the table in which frames are published, if there is one.
+    #[must_use]
+    pub fn latest(&self) -> Option<LatestReader> {
+        self.latest.as_ref().map(LatestWriter::reader)
+    }
+
     /// Counters that other threads may read.
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {
@@ -136,6 +148,9 @@ impl Plane {
     /// bound to the engine's set.
     #[inline]
     pub fn process(&mut self, packet: &Packet, sent: Instant) -> Result<(), Error> {
+        let ns = elapsed_ns(sent);
+        self.latencies.to_engine.saturating_record(ns);
+        self.counters.to_engine.record(ns);
         let made = self.engine.process(packet)?.is_some();
         let symbol = self.engine.symbol(packet.symbol_id)?;
         let frame = if made { symbol.frame() } else { None };

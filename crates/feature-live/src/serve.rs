@@ -1,4 +1,4 @@
-//! Metrics over HTTP, from a thread of their own.
+//! Metrics and the dashboard over HTTP, from a thread of their own.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use http_body_util::Full as Whole;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -16,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::dashboard::{Dashboard, PAGE};
 use crate::error::Error;
 use crate::metrics::Metrics;
 
@@ -26,6 +30,10 @@ const MAX_CONNECTIONS: usize = 16;
 
 /// A client that has not sent its request by then is let go.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Nothing but what came with the page itself, and its own state.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+    img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -38,12 +46,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves `/metrics` and `/health` at an address; port 0 takes any free one.
+    /// Serves `/metrics`, `/health`, and with a dashboard `/` and `/state.json`, at an address; port 0
+    /// takes any free one.
     ///
     /// # Errors
     ///
     /// [`Error::Serve`] when the address cannot be used, [`Error::Thread`].
-    pub fn start(bind: SocketAddr, metrics: Metrics) -> Result<Self, Error> {
+    pub fn start(
+        bind: SocketAddr,
+        metrics: Metrics,
+        dashboard: Option<Dashboard>,
+    ) -> Result<Self, Error> {
         let failed = |source| Error::Serve { address: bind, source };
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -54,7 +67,7 @@ impl Server {
             let local = tokio::task::LocalSet::new();
             local.block_on(&runtime, async move {
                 tokio::select! {
-                    () = accept(listener, Arc::new(metrics)) => {}
+                    () = accept(listener, Arc::new(Served { metrics, dashboard })) => {}
                     // The other end going away means the same.
                     _ = stopped => {}
                 }
@@ -82,7 +95,14 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, metrics: Arc<Metrics>) {
+/// What there is to ask for.
+#[derive(Debug)]
+struct Served {
+    metrics: Metrics,
+    dashboard: Option<Dashboard>,
+}
+
+async fn accept(listener: TcpListener, served: Arc<Served>) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
@@ -91,10 +111,10 @@ async fn accept(listener: TcpListener, metrics: Arc<Metrics>) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let metrics = Arc::clone(&metrics);
+        let served = Arc::clone(&served);
         tokio::task::spawn_local(async move {
             let service = service_fn(|request| {
-                let response = answer(&request, &metrics);
+                let response = answer(&request, &served);
                 async move { Ok::<_, Infallible>(response) }
             });
             let mut server = http1::Builder::new();
@@ -106,22 +126,35 @@ async fn accept(listener: TcpListener, metrics: Arc<Metrics>) {
     }
 }
 
-fn answer(request: &Request<Incoming>, metrics: &Metrics) -> Response<Whole<Bytes>> {
+fn answer(request: &Request<Incoming>, served: &Served) -> Response<Whole<Bytes>> {
     let page = |status: StatusCode, kind: &'static str, text: String| {
         let mut response = Response::new(Whole::new(Bytes::from(text)));
         *response.status_mut() = status;
-        response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (CONTENT_TYPE, kind),
+            (CACHE_CONTROL, "no-store"),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
         response
     };
     let plain = "text/plain; charset=utf-8";
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut refused = page(StatusCode::METHOD_NOT_ALLOWED, plain, "GET only\n".into());
-        refused.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refused;
     }
-    match request.uri().path() {
-        "/metrics" => page(StatusCode::OK, OPEN_METRICS, metrics.text()),
-        "/health" => page(StatusCode::OK, plain, "ok\n".into()),
+    match (request.uri().path(), &served.dashboard) {
+        ("/metrics", _) => page(StatusCode::OK, OPEN_METRICS, served.metrics.text()),
+        ("/health", _) => page(StatusCode::OK, plain, "ok\n".into()),
+        ("/", Some(_)) => page(StatusCode::OK, "text/html; charset=utf-8", PAGE.into()),
+        ("/state.json", Some(dashboard)) => {
+            let state = dashboard.state(&served.metrics).to_string();
+            page(StatusCode::OK, "application/json", state)
+        }
         _ => page(StatusCode::NOT_FOUND, plain, "there are /metrics and /health\n".into()),
     }
 }

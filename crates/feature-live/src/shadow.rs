@@ -66,6 +66,8 @@ impl Default for ShadowOptions {
 /// What a shadow found so far.
 #[derive(Debug, Default)]
 pub struct ShadowCounters {
+    /// Name of the second implementation.
+    pub twin: String,
     /// Comparisons of running hashes.
     pub checks: Count,
     /// Of these, comparisons of every word.
@@ -127,7 +129,8 @@ impl Shadow {
         let set = Arc::clone(engine.feature_set());
         let symbols: Vec<_> = engine.symbols().map(|s| s.instrument().symbol.clone()).collect();
         let features = set.features().iter().map(|_| Count::default()).collect();
-        let counters = ShadowCounters { features, ..ShadowCounters::default() };
+        let counters =
+            ShadowCounters { twin: twin.name().into(), features, ..ShadowCounters::default() };
         Ok(Self {
             twin,
             window: (0..options.check_every).map(|_| Entry::default()).collect(),

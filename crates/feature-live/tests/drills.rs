@@ -1,4 +1,4 @@
-//! Drills: what goes wrong shows on the frame, in the strategy's view and in the metrics.
+//! Drills: what goes wrong shows on the frame, in the strategy's view, in the metrics and on the page.
 #![cfg(feature = "serve")]
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
@@ -11,11 +11,13 @@ use std::sync::mpsc::{Sender, channel};
 use feature_infer::{AnyModel, LinearModel, PlainWeights};
 use feature_kernel::frame::bit;
 use feature_live::{
-    Context, Error, Metrics, Plane, Strategy, StrategyRunner, Watched, WorkerOptions, start,
+    Context, Dashboard, EngineTwin, Error, Metrics, Plane, Server, Shadow, ShadowOptions, Strategy,
+    StrategyRunner, Watched, WorkerOptions, start,
 };
 use feature_runtime::{LatestReader, LatestWriter, frame_ring};
 use market::{engine, set};
 use market_model::{BookOp, Instrument, Level, Packet, PacketKind, QualityFlags};
+use testkit::{Browser, element_text};
 
 const SET: &str = "lob_shared_v1";
 
@@ -67,18 +69,41 @@ fn delta(seq: u64) -> Packet {
     packet(PacketKind::Delta, seq)
 }
 
-/// Runs packets; flags and readiness on the frames, in the strategy, and the text of the metrics.
-fn drill(tape: &[Packet]) -> (Vec<Seen>, Vec<Seen>, String) {
+/// What a drill left behind.
+struct Drill {
+    /// Flags and readiness on the frames that another thread received.
+    frames: Vec<Seen>,
+    /// The same as the strategy pulled it.
+    pulled: Vec<Seen>,
+    /// The text of the metrics.
+    text: String,
+    /// The page as a browser shows it; `None`, with a note, without a browser.
+    page: Option<String>,
+}
+
+/// Runs packets, with a shadow for the set of the name.
+fn drill(tape: &[Packet], shadow: &str) -> Drill {
     let set = set(SET);
     let instrument = Instrument::new(0, "BTCUSDT", "0.1", "0.001").unwrap();
     let (ring, mut frames) = frame_ring(&set, 64).unwrap();
     let (seen, pulled) = channel();
     let runner = StrategyRunner::new(Notes { seen }, &set).unwrap();
-    let engine = engine(&set, &[instrument]);
-    let feature_set = Arc::clone(engine.feature_set());
-    let plane = Plane::new(engine).with_ring(ring).with_stage(Box::new(runner));
+    let primary = engine(&set, std::slice::from_ref(&instrument));
+    let feature_set = Arc::clone(primary.feature_set());
+    let twin = EngineTwin(engine(&market::set(shadow), &[instrument]));
+    let options = ShadowOptions { check_every: 2, deep_every: 0 };
+    let shadow = Shadow::new(Box::new(twin), &primary, options).unwrap();
+    let shadow_counters = Arc::clone(shadow.counters());
+    let plane = Plane::new(primary)
+        .with_latest(LatestWriter::in_memory(&set, &["BTCUSDT"], &[]))
+        .with_ring(ring)
+        .with_stage(Box::new(runner))
+        .with_stage(Box::new(shadow));
     let counters = Arc::clone(plane.counters());
-    let metrics = Metrics::new(Watched { counters, shadow: None, set: feature_set });
+    let watched = Watched { counters, shadow: Some(shadow_counters), set: feature_set };
+    let dashboard = Dashboard::new(&plane, watched.clone(), "drill", 64);
+    let (metrics, address) = (Metrics::new(watched.clone()), "127.0.0.1:0".parse().unwrap());
+    let server = Server::start(address, Metrics::new(watched), Some(dashboard)).unwrap();
     let (mut sender, worker) = start(plane, &WorkerOptions::default()).unwrap();
     for packet in tape {
         sender.packet().copy_from(packet);
@@ -87,26 +112,40 @@ fn drill(tape: &[Packet]) -> (Vec<Seen>, Vec<Seen>, String) {
     drop(sender);
     worker.join().unwrap();
     let slow = set.index_of(SLOW).unwrap();
-    let mut on_frames = Vec::new();
-    while let Some(received) = frames.receive() {
-        let ready = bit(received.frame.warmup_ready_mask(), slow);
-        on_frames.push((received.frame.header().quality, ready));
+    let mut received = Vec::new();
+    while let Some(frame) = frames.receive() {
+        let ready = bit(frame.frame.warmup_ready_mask(), slow);
+        received.push((frame.frame.header().quality, ready));
     }
-    (on_frames, pulled.into_iter().collect(), metrics.text())
+    let folder = tempfile::tempdir().unwrap();
+    let browser = Browser::find(folder.path());
+    let page = browser.map(|browser| browser.dom(&format!("http://{}/", server.address())));
+    Drill { frames: received, pulled: pulled.into_iter().collect(), text: metrics.text(), page }
 }
 
 fn assert_sample(text: &str, sample: &str) {
     assert!(text.lines().any(|line| line == sample), "no `{sample}` in\n{text}");
 }
 
+/// What the page shows of the marked elements; nothing to compare without a browser.
+fn assert_page(page: Option<&str>, shown: &[(&str, &str)]) {
+    for (mark, want) in shown {
+        let Some(page) = page else { return };
+        assert_eq!(element_text(page, mark), *want, "{mark}");
+    }
+}
+
+fn flags(frames: &[Seen]) -> Vec<QualityFlags> {
+    frames.iter().map(|(quality, _)| *quality).collect()
+}
+
 #[test]
 fn a_gap_ends_the_book_and_a_snapshot_begins_a_session() {
     let tape = [snapshot(1), delta(2), delta(5), delta(6), snapshot(9), delta(10)];
-    let (frames, pulled, text) = drill(&tape);
-    let flags: Vec<QualityFlags> = frames.iter().map(|(quality, _)| *quality).collect();
+    let Drill { frames, pulled, text, page } = drill(&tape, SET);
     let lost = QualityFlags::GAP_DETECTED | QualityFlags::PARTIAL_FEATURES;
     let clean = QualityFlags::empty();
-    assert_eq!(flags, [clean, clean, lost, QualityFlags::STATE_RESET, clean]);
+    assert_eq!(flags(&frames), [clean, clean, lost, QualityFlags::STATE_RESET, clean]);
     assert_eq!(pulled, frames, "the strategy sees what is on the frames");
     assert_sample(
         &text,
@@ -121,26 +160,55 @@ fn a_gap_ends_the_book_and_a_snapshot_begins_a_session() {
         "featureplane_packets_by_fate_total{symbol=\"BTCUSDT\",fate=\"awaiting_snapshot\"} 1",
     );
     assert_sample(&text, "featureplane_epoch{symbol=\"BTCUSDT\"} 1.0");
+    let counted = "GAP_DETECTED no 1 STATE_RESET no 1 PARTIAL_FEATURES no 1";
+    let shown = [
+        ("id=\"frame-flags\"", "Flags none"),
+        ("id=\"quality\"", &format!("BTCUSDT Flag Last frame Frames {counted}")),
+        ("id=\"fates\"", "Packets: applied 4, gaps 1, awaiting snapshot 1, resets 1."),
+        ("id=\"tile-parity\"", "equal"),
+        ("id=\"state\"", "ended"),
+    ];
+    assert_page(page.as_deref(), &shown);
+}
+
+#[test]
+fn the_page_shows_the_gap_and_the_session_while_they_are_there() {
+    let tape = [snapshot(1), delta(2), delta(5), delta(6), snapshot(9)];
+    let page = drill(&tape[..4], SET).page;
+    let shown = [
+        ("id=\"frame-flags\"", "Flags GAP_DETECTED PARTIAL_FEATURES"),
+        ("id=\"tile-flags\"", "GAP_DETECTED PARTIAL_FEATURES"),
+        ("id=\"tile-flags-more\"", "1 of 1 symbol with a frame"),
+    ];
+    assert_page(page.as_deref(), &shown);
+    let page = drill(&tape, SET).page;
+    assert_page(page.as_deref(), &[("id=\"frame-flags\"", "Flags STATE_RESET")]);
 }
 
 #[test]
 fn a_late_packet_is_dropped_and_flagged_on_the_next_frame() {
-    let (frames, pulled, text) = drill(&[snapshot(5), delta(6), delta(3), delta(7), delta(8)]);
-    let flags: Vec<QualityFlags> = frames.iter().map(|(quality, _)| *quality).collect();
+    let tape = [snapshot(5), delta(6), delta(3), delta(7), delta(8)];
+    let Drill { frames, pulled, text, .. } = drill(&tape, SET);
     let clean = QualityFlags::empty();
-    assert_eq!(flags, [clean, clean, QualityFlags::OUT_OF_ORDER_INPUT, clean]);
+    assert_eq!(flags(&frames), [clean, clean, QualityFlags::OUT_OF_ORDER_INPUT, clean]);
     assert_eq!(pulled, frames);
     assert_sample(&text, "featureplane_packets_by_fate_total{symbol=\"BTCUSDT\",fate=\"late\"} 1");
     assert_sample(
         &text,
         "featureplane_quality_frames_total{symbol=\"BTCUSDT\",flag=\"OUT_OF_ORDER_INPUT\"} 1",
     );
+    let page = drill(&tape[..4], SET).page;
+    let shown = [
+        ("id=\"frame-flags\"", "Flags OUT_OF_ORDER_INPUT"),
+        ("id=\"fates\"", "Packets: applied 3, late 1."),
+    ];
+    assert_page(page.as_deref(), &shown);
 }
 
 #[test]
 fn a_feature_that_is_not_warm_says_so_until_it_is() {
     let tape: Vec<Packet> = std::iter::once(snapshot(1)).chain((2..=12).map(delta)).collect();
-    let (frames, pulled, _) = drill(&tape);
+    let Drill { frames, pulled, page, .. } = drill(&tape, SET);
     let needed = set(SET).features()[set(SET).index_of(SLOW).unwrap()].warmup_min_events as usize;
     assert!((2..12).contains(&needed), "{needed}");
     for (index, (frame, pulled)) in frames.iter().zip(&pulled).enumerate() {
@@ -151,6 +219,40 @@ fn a_feature_that_is_not_warm_says_so_until_it_is() {
         );
     }
     assert_eq!((frames.len(), pulled.len()), (12, 12));
+    let row = format!("data-feature=\"{SLOW}\"");
+    let shown = [
+        (&*row, &*format!("{SLOW} 0.1 price")),
+        ("data-feature=\"l1_bid_qty\"", "l1_bid_qty 0.013 quantity"),
+    ];
+    assert_page(page.as_deref(), &shown);
+    let page = drill(&tape[..needed - 1], SET).page;
+    assert_page(page.as_deref(), &[(&*row, &*format!("{SLOW} warming up 0.1 price"))]);
+}
+
+#[test]
+fn a_shadow_of_another_set_differs_in_every_frame() {
+    let Drill { text, page, .. } = drill(&[snapshot(1), delta(2)], "lob_shared_v2");
+    assert_sample(&text, "featureplane_shadow_mismatched_frames_total 2");
+    let ours = format!("schema_hash=\"{:016x}\"", set(SET).schema_hash());
+    assert!(text.contains(&ours), "{text}");
+    let words = |id: &str| feature_kernel::frame::frame_bytes(set(id).len()) / 8;
+    let first = format!(
+        "BTCUSDT 1 1 frame a frame of {} words a frame of {} words",
+        words(SET),
+        words("lob_shared_v2")
+    );
+    let head = "First differences, one for each comparison that failed Symbol Frame Update Feature Here Shadow";
+    let shown = [
+        ("id=\"tile-parity\"", "differs"),
+        ("id=\"tile-parity-more\"", "2 of 2 frames differ"),
+        ("id=\"mismatches\"", &format!("{head} {first}")),
+    ];
+    assert_page(page.as_deref(), &shown);
+    if let Some(page) = page {
+        let about = element_text(&page, "id=\"what\"");
+        let hash = format!("{SET}, schema {:016x}, drill,", set(SET).schema_hash());
+        assert!(about.starts_with(&hash), "{about}");
+    }
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use feature_live::{
-    EngineTwin, MetricKind, Metrics, Plane, Report, Server, Shadow, ShadowOptions, Twin, Watched,
-    WorkerOptions, metric_specs, start,
+    Dashboard, EngineTwin, MetricKind, Metrics, Plane, Report, Server, Shadow, ShadowOptions, Twin,
+    Watched, WorkerOptions, metric_specs, start,
 };
 use market::{engine, packets, plain, set, troubled};
 use market_model::Packet;
@@ -62,7 +62,9 @@ fn run(beside: impl FnOnce(SocketAddr) + Send + 'static) -> (Report, String) {
     let plane = Plane::new(primary).with_stage(Box::new(shadow));
     let counters = Arc::clone(plane.counters());
     let watched = Watched { counters, shadow: Some(shadow_counters), set: feature_set };
-    let server = Server::start("127.0.0.1:0".parse().unwrap(), Metrics::new(watched)).unwrap();
+    let dashboard = Dashboard::new(&plane, watched.clone(), "test", 1 << 17);
+    let bind = "127.0.0.1:0".parse().unwrap();
+    let server = Server::start(bind, Metrics::new(watched), Some(dashboard)).unwrap();
     let address = server.address();
     let other = std::thread::spawn(move || beside(address));
     let (mut sender, worker) = start(plane, &WorkerOptions::default()).unwrap();
@@ -162,6 +164,10 @@ fn what_clients_do_is_not_felt_by_the_engine() {
             assert!(get(address, "\u{1}\u{2}garbage\r\n\r\n").contains("400"));
             drop(TcpStream::connect(address).unwrap());
         }
+        let state = get(address, "GET /state.json HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert!(state.contains("application/json") && state.ends_with('}'), "{state}");
+        let page = get(address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert!(page.contains("content-security-policy: default-src 'none'"), "{page}");
         assert!(get(address, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n").ends_with("ok\n"));
         drop(silent);
     };
@@ -181,6 +187,6 @@ fn an_address_that_is_taken_is_told() {
     let counters = Arc::clone(Plane::new(engine).counters());
     let metrics = Metrics::new(Watched { counters, shadow: None, set: feature_set });
     assert!(!metrics.text().contains("featureplane_shadow_checks"), "absent, not zero");
-    let error = Server::start(address, metrics).unwrap_err().to_string();
+    let error = Server::start(address, metrics, None).unwrap_err().to_string();
     assert!(error.contains(&address.to_string()), "{error}");
 }

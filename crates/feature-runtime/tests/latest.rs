@@ -116,7 +116,7 @@ fn a_reader_beside_a_writer_never_sees_half_a_frame() {
     let set = built_in_set("core_v1").unwrap();
     let mut writer = LatestWriter::in_memory(&set, &SYMBOLS, &[]);
     let (reader, done) = (writer.reader(), Arc::new(AtomicBool::new(false)));
-    let steps = if cfg!(miri) { 20 } else { 20_000 };
+    let steps = if cfg!(miri) { 10 } else { 20_000 };
     let bid = set.index_of("best_bid").unwrap();
     let ask = set.index_of("best_ask").unwrap();
     let watching = {

@@ -1,4 +1,4 @@
-//! Tapes for tests: hostile little markets as proptest strategies.
+//! Tapes for tests: hostile little markets as proptest strategies; and programs that tests run.
 //!
 //! Prices are few and quantities small, so that collisions (crossed, locked and empty books, repeated
 //! and late packets, gaps, resets) happen in almost every tape.
@@ -6,6 +6,7 @@
 pub mod ccxt;
 pub mod chronicle;
 mod orders;
+mod tool;
 
 use market_model::{
     Aggressor, BookOp, FeedKind, Instrument, Level, Packet, PacketKind, Sequencing, Trade,
@@ -14,6 +15,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 pub use orders::order_tape;
+pub use tool::{Browser, element_text, tool};
 
 /// Earliest event time of every tape, UTC ns: a midnight and a funding time.
 pub const START_NS: i64 = 1_700_006_400_000_000_000;

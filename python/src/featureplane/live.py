@@ -62,6 +62,29 @@ class LatestFrame:
     published_ns: int
     scores: dict[str, float] | None
 
+    @property
+    def quality_flags(self) -> int:
+        """Quality bits of the frame."""
+        return int(self.frame["quality_flags"])
+
+    def value(self, name: str) -> float | int | None:
+        """Return a value by name; None when it is not defined for this frame.
+
+        Raises
+        ------
+        UnknownFeatureError
+            The set has no such feature.
+        """
+        values = self.frame["values"]
+        names = values.dtype.names
+        if name not in names:
+            raise UnknownFeatureError(f"no feature {name!r} in this frame")
+        word, bit = divmod(names.index(name), 64)
+        if not int(self.frame["valid_mask"][word]) >> bit & 1:
+            return None
+        value: float | int = values[name].item()
+        return value
+
     def score(self, name: str) -> float | None:
         """Return a score by name; None when the model gave none for this frame.
 

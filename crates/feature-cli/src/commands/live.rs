@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
+use anyhow::Context;
 use feature_infer::{AnyModel, Model};
+use feature_live::canary::{Policy, Rollout};
 use feature_live::{
-    EngineTwin, Full, Idle, Latencies, Metrics, Pace, PaperResult, PaperThreshold, Plane, Replay,
-    Report, RingOptions, Server, Shadow, ShadowCounters, ShadowOptions, StrategyRunner, Twin,
-    Watched, Worker, WorkerOptions, start,
+    Canary, Dashboard, EngineTwin, Full, Idle, Latencies, Metrics, Pace, PaperResult,
+    PaperThreshold, Plane, Replay, Report, RingOptions, Server, Shadow, ShadowCounters,
+    ShadowOptions, StrategyRunner, Twin, Watched, Worker, WorkerOptions, start,
 };
 use feature_parity::naive::Naive;
 use feature_runtime::{FeatureEngine, FeatureSet, LatestWriter};
@@ -32,7 +34,7 @@ pub(crate) fn run(args: &Live) -> anyhow::Result<u8> {
     }
     let mut running = Running { paper: None, shadow: None };
     let plane = plane(args, engine, model.as_ref(), &mut running)?;
-    let server = metrics_server(args, &plane, &running)?;
+    let server = server(args, &plane, &running)?;
     let pace = args.pace.parse::<Pace>().map_err(|e| Usage(format!("--pace: {e}")))?;
     let (mut sender, worker) = start(plane, &worker_options(args)).map_err(usage)?;
     let stop = progress::interruption();
@@ -103,10 +105,13 @@ fn plane(
     if let Some(model) = model {
         plane = plane.with_model(model).map_err(usage)?;
     }
+    let outputs = model.map(|model| model.outputs().iter().map(String::as_str).collect());
+    let outputs: Vec<&str> = outputs.unwrap_or_default();
     if let Some(path) = &args.latest {
-        let outputs = model.map(|model| model.outputs().iter().map(String::as_str).collect());
-        let outputs: Vec<&str> = outputs.unwrap_or_default();
         plane = plane.with_latest(LatestWriter::create(path, &set, &names, &outputs)?);
+    } else if args.metrics.is_some() {
+        // The dashboard reads values from a table; nobody else needs this one.
+        plane = plane.with_latest(LatestWriter::in_memory(&set, &names, &outputs));
     }
     if let Some(text) = &args.paper {
         plane = plane.with_stage(Box::new(paper(text, &set, running)?));
@@ -177,16 +182,24 @@ impl Twin for NaiveTwin {
     }
 }
 
-/// Serves metrics from a thread of their own while the result lives.
-fn metrics_server(args: &Live, plane: &Plane, running: &Running) -> anyhow::Result<Option<Server>> {
+/// Serves metrics and the dashboard from a thread of their own while the result lives.
+fn server(args: &Live, plane: &Plane, running: &Running) -> anyhow::Result<Option<Server>> {
     let Some(address) = args.metrics else { return Ok(None) };
     let watched = Watched {
         counters: Arc::clone(plane.counters()),
         shadow: running.shadow.clone(),
         set: Arc::clone(plane.engine().feature_set()),
     };
-    let server = Server::start(address, Metrics::new(watched)).map_err(usage)?;
+    let mut dashboard = Dashboard::new(plane, watched.clone(), &args.feed, args.ring);
+    if let Some(path) = &args.policy {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let policy = Policy::parse(&text).map_err(|e| Usage(format!("--policy: {e}")))?;
+        let rollout = args.state.as_deref().map(Rollout::new);
+        dashboard = dashboard.with_canary(Canary { policy, rollout });
+    }
+    let server = Server::start(address, Metrics::new(watched), Some(dashboard)).map_err(usage)?;
     print::note(format_args!("metrics at http://{}/metrics", server.address()));
+    print::note(format_args!("page at http://{}/", server.address()));
     Ok(Some(server))
 }
 
@@ -241,24 +254,27 @@ fn summary(args: &Live, report: &Report, running: &Running) -> Value {
             "first": found.first().map(ToString::to_string),
         })
     });
+    let [to_engine, to_frame, to_end] = quantiles(&report.latencies);
     json!({
         "feed": args.feed,
         "packets": counters.packets.get(),
         "events": counters.events.get(),
         "full_waits": counters.full_waits.get(),
         "pinned": report.is_pinned,
-        "to_frame_ns": quantiles(&report.latencies, true),
-        "to_end_ns": quantiles(&report.latencies, false),
+        "to_engine_ns": to_engine,
+        "to_frame_ns": to_frame,
+        "to_end_ns": to_end,
         "symbols": symbols.collect::<Vec<_>>(),
         "paper": paper,
         "shadow": shadow,
     })
 }
 
-fn quantiles(latencies: &Latencies, to_frame: bool) -> Value {
-    let histogram = if to_frame { &latencies.to_frame } else { &latencies.to_end };
-    let at = |quantile| histogram.value_at_quantile(quantile);
-    json!({ "p50": at(0.5), "p99": at(0.99), "p999": at(0.999), "max": histogram.max() })
+fn quantiles(latencies: &Latencies) -> [Value; 3] {
+    [&latencies.to_engine, &latencies.to_frame, &latencies.to_end].map(|histogram| {
+        let at = |quantile| histogram.value_at_quantile(quantile);
+        json!({ "p50": at(0.5), "p99": at(0.99), "p999": at(0.999), "max": histogram.max() })
+    })
 }
 
 fn paper_line(result: &PaperResult) -> Value {
