@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Miri over what threads and processes share: the seqlock, mapped words, the frame ring. docs/decisions/0019-miri-and-loom.md says what is left out.
 set -euo pipefail
-if ! cargo +nightly miri --version >/dev/null 2>&1; then
-  if [ -z "${FEATUREPLANE_REQUIRE_TOOLS:-}" ]; then
-    echo "skipped: no Miri (rustup toolchain install nightly --component miri,rust-src)"
-    exit
-  fi
+has_miri() { cargo +nightly miri --version >/dev/null 2>&1; }
+if ! has_miri && [ -n "${FEATUREPLANE_REQUIRE_TOOLS:-}" ]; then
   # Of the nightly toolchain that is there, if there is one.
   rustup component add --toolchain nightly miri rust-src ||
-    rustup toolchain install nightly --no-self-update --profile minimal --component miri,rust-src
+    rustup toolchain install nightly --no-self-update --profile minimal --component miri,rust-src || true
+fi
+if ! has_miri; then
+  echo "SKIPPED: no Miri (rustup toolchain install nightly --component miri,rust-src)"
+  exit
 fi
 miri() { cargo +nightly miri test --quiet --target-dir target/miri "$@"; }
 
