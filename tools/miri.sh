@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Miri over what threads and processes share: the seqlock, mapped words, the frame ring. docs/decisions/0019-miri-and-loom.md says what is left out.
+# Miri over what threads and processes share: views of frames, the seqlock, mapped words, the frame ring. docs/decisions/0019-miri-and-loom.md says what is left out.
 set -euo pipefail
 has_miri() { cargo +nightly miri --version >/dev/null 2>&1; }
 if ! has_miri && [ -n "${FEATUREPLANE_REQUIRE_TOOLS:-}" ]; then
@@ -14,6 +14,7 @@ fi
 miri() { cargo +nightly miri test --quiet --target-dir target/miri "$@"; }
 
 export MIRIFLAGS=-Zmiri-strict-provenance
+miri -p feature-kernel --test golden_frames
 miri -p feature-runtime --lib -- frame_ring latest::
 # Other schedules find other races.
 MIRIFLAGS="$MIRIFLAGS -Zmiri-many-seeds=0..2" miri -p feature-runtime --test latest -- never_sees_half
