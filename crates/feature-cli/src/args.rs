@@ -349,8 +349,8 @@ pub(crate) struct Live {
     /// What happens to a packet when that many wait.
     #[arg(long, value_enum, default_value = "block")]
     pub(crate) full: FullRing,
-    /// Serve metrics and a dashboard page at this address, for example 127.0.0.1:9464.
-    #[arg(long, value_name = "ADDRESS")]
+    /// Serve metrics and a dashboard page, to this machine only unless an address is given.
+    #[arg(long, num_args = 0..=1, default_missing_value = "127.0.0.1:9464", value_name = "ADDRESS")]
     pub(crate) metrics: Option<std::net::SocketAddr>,
     /// Show on the page what this policy says of the metrics so far.
     #[arg(long, requires = "metrics", value_name = "FILE.toml")]
