@@ -205,12 +205,12 @@ fn a_book_that_the_ring_lost_is_asked_for_again() {
     let path = write("binance-usdm", folder.path(), &recordings::market());
     let truth = extracted(&path, None);
     let mut plan = Plan::new("binance-usdm", &path, "BTCUSDT").faults(&[]);
-    // Bursts that are longer than the ring.
-    plan.server.slow = Duration::ZERO;
+    // An engine that is held up for longer than the ring lasts.
+    plan.stall = 200;
     plan.worker.ring = RingOptions { packets: 2, full: Full::Drop, ..RingOptions::default() };
     let run = plan.run(folder.path());
     assert!(run.engine.symbols[0].dropped.get() > 0, "the ring was never full");
-    assert!(run.kept.flagged(QualityFlags::GAP_DETECTED) > 0);
-    assert!(run.feed.snapshots_asked.get() > 1);
+    assert_lost_and_found("binance-usdm", &run, &[QualityFlags::GAP_DETECTED]);
+    assert_eq!(run.feed.connections.get(), 1);
     assert_last_book(&run, &truth);
 }

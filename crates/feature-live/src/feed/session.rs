@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use market_io::Location;
 use market_io::venue::VenueLines;
 use market_model::PacketKind;
@@ -31,6 +31,9 @@ use crate::plane::wall_ns;
 
 /// How often a connection looks whether something is due.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Messages after which an answer is looked for though more of them wait.
+const FLOOD: u64 = 256;
 
 /// How long the snapshot that follows a subscription may take.
 const FIRST_SNAPSHOT: Duration = Duration::from_secs(10);
@@ -158,7 +161,7 @@ impl<'a> Session<'a> {
 
     /// Takes what comes until the connection ends.
     async fn follow(&mut self, socket: &mut Socket) -> Result<Infallible, Ended> {
-        let (mut heard, mut request) = (Instant::now(), None);
+        let (mut heard, mut request, mut passed) = (Instant::now(), None, 1_u64);
         let (ping_every, ping) = self.venue.ping.unwrap_or((Duration::from_secs(3_600), ""));
         let mut pings = interval(ping_every);
         pings.reset();
@@ -166,15 +169,16 @@ impl<'a> Session<'a> {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                // In this order: what was asked for stands before what came after it.
+                // In this order: messages that came before an answer stand before it.
                 biased;
-                answer = answered(&mut request) => {
-                    request = None;
-                    self.answer(answer)?;
-                }
                 message = socket.next() => {
                     heard = Instant::now();
                     self.message(message)?;
+                    passed += 1;
+                }
+                answer = answered(&mut request) => {
+                    request = None;
+                    self.answer(answer)?;
                 }
                 _ = pings.tick(), if !ping.is_empty() => send(socket, ping.into()).await?,
                 _ = looks.tick() => {}
@@ -182,6 +186,13 @@ impl<'a> Session<'a> {
                     let reason = format!("no message for {:?}", self.silence);
                     return Err(Ended::Lost(Loss::Silent, reason));
                 }
+            }
+            // A flood of messages would hide an answer for ever.
+            if passed % FLOOD == 0
+                && let Some(answer) = answered(&mut request).now_or_never()
+            {
+                request = None;
+                self.answer(answer)?;
             }
             self.lose_what_the_engine_lost()?;
             if self.is_snapshot_due(request.is_some()) {

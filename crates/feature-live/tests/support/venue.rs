@@ -45,12 +45,22 @@ impl Kept {
     }
 }
 
-struct Keeper(Arc<Mutex<Kept>>);
+struct Keeper {
+    kept: Arc<Mutex<Kept>>,
+    /// Packets until the engine is held up for a while; 0: never.
+    stall: u32,
+}
 
 impl Stage for Keeper {
     fn on_packet(&mut self, step: &Step<'_>) {
+        if self.stall > 0 {
+            self.stall -= 1;
+            if self.stall == 0 {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
         let Some(frame) = step.frame else { return };
-        let mut kept = self.0.lock().unwrap();
+        let mut kept = self.kept.lock().unwrap();
         kept.frames.push(frame.words().to_vec());
         let symbol = step.engine.symbol(0).unwrap();
         if !symbol.is_awaiting_snapshot() && step.packet.touches_book() {
@@ -61,7 +71,7 @@ impl Stage for Keeper {
     }
 
     fn on_end(&mut self, engine: &FeatureEngine) {
-        self.0.lock().unwrap().last = levels(engine);
+        self.kept.lock().unwrap().last = levels(engine);
     }
 }
 
@@ -86,6 +96,8 @@ pub struct Plan {
     pub feed: FeedOptions,
     pub worker: WorkerOptions,
     pub instrument: Instrument,
+    /// Packet at which the engine is held up for 50 ms; 0: never.
+    pub stall: u32,
 }
 
 impl Plan {
@@ -100,6 +112,7 @@ impl Plan {
             feed,
             worker: WorkerOptions::default(),
             instrument: ageless(source.instrument()),
+            stall: 0,
         }
     }
 
@@ -120,7 +133,7 @@ impl Plan {
         let mut feed = Feed::new(self.feed, vec![symbol]).unwrap();
         let instruments: Vec<_> = feed.instruments().cloned().collect();
         let kept = Arc::default();
-        let keeper = Box::new(Keeper(Arc::clone(&kept)));
+        let keeper = Box::new(Keeper { kept: Arc::clone(&kept), stall: self.stall });
         let plane = Plane::new(engine(&set(SET), &instruments)).with_stage(keeper);
         let (mut sender, worker) = start(plane, &self.worker).unwrap();
         let counters = Arc::clone(worker.counters());
@@ -171,7 +184,7 @@ fn ageless(instrument: &Instrument) -> Instrument {
 pub fn extracted(path: &Path, symbol: Option<&str>) -> Kept {
     let mut source = market_io::open(&options(path, symbol)).unwrap();
     let kept = Arc::default();
-    let keeper = Box::new(Keeper(Arc::clone(&kept)));
+    let keeper = Box::new(Keeper { kept: Arc::clone(&kept), stall: 0 });
     let engine = engine(&set(SET), &[ageless(source.instrument())]);
     let mut plane = Plane::new(engine).with_stage(keeper);
     let mut packet = Packet::default();
