@@ -80,6 +80,7 @@ fn without_faults_the_frames_are_those_of_real_recordings() {
     for (venue, name, symbol) in [
         ("binance-usdm", "binance/usdm_btcusdt_20240718.gz", "BTCUSDT"),
         ("binance-spot", "binance/spot_btcusdt_20240808.gz", "BTCUSDT"),
+        ("bybit-linear", "bybit/2024-12-01_XRPUSDT_ob500.data.zip", "XRPUSDT"),
         ("okx", "cryptofeed/OKX.jsonl.zst", "BTC-USDT"),
         ("kraken", "cryptofeed/KRAKEN.jsonl.zst", "XMR/USD"),
     ] {
