@@ -376,10 +376,10 @@ pub(crate) struct Live {
     /// bitstamp-l3, bitfinex-l3 or events.
     #[arg(long, default_value = "auto", value_name = "FORMAT")]
     pub(crate) format: String,
-    /// Tick size, for example 0.1; inferred when absent.
+    /// Tick size, for example 0.1; when absent a recording's is inferred, and a venue is asked.
     #[arg(long, value_name = "DECIMAL")]
     pub(crate) tick_size: Option<String>,
-    /// Lot size, for example 0.001; inferred when absent.
+    /// Lot size, for example 0.001; likewise.
     #[arg(long, value_name = "DECIMAL")]
     pub(crate) lot_size: Option<String>,
     /// Print the summary as JSON.

@@ -59,10 +59,9 @@ fn ended(mut child: Child) -> Value {
 
 fn live(folder: &Path, endpoint: &str) -> Said {
     let args = ["live", "--feed", "binance-usdm:BTCUSDT", "--endpoint", endpoint];
-    let sizes = ["--tick-size", "0.10", "--lot-size", "0.001"];
     let out = ["--record", "rec.gz", "--latest", "latest.fp", "--duration", "4s", "--json"];
     let paper = ["--paper", "l1_imbalance:0.5", "--shadow", "runtime"];
-    featureplane(folder, &[&args[..], &sizes, &out, &paper].concat())
+    featureplane(folder, &[&args[..], &out, &paper].concat())
 }
 
 /// Frames of a recording, and the words of the last one.
@@ -149,7 +148,8 @@ fn what_does_not_fit_is_refused_before_anything_is_connected() {
     let sizes = ["--tick-size", "0.1", "--lot-size", "0.001"];
     let usdm = ["live", "--feed", "binance-usdm:BTCUSDT"];
     for (args, code, reason) in [
-        (usdm.to_vec(), 2, "--tick-size"),
+        ([&usdm[..], &["--endpoint", "ws://127.0.0.1:9"]].concat(), 3, "of BTCUSDT"),
+        ([&usdm[..], &["--endpoint", "ws://"]].concat(), 2, "ws://HOST:PORT"),
         ([&usdm[..], &sizes, &["--endpoint", "http://x"]].concat(), 2, "ws://HOST:PORT"),
         ([&usdm[..], &sizes, &["--silence", "0s"]].concat(), 2, "--silence"),
         ([&usdm[..], &sizes, &["--record", "there.gz"]].concat(), 2, "there.gz"),

@@ -71,6 +71,14 @@ pub enum Error {
         /// What went wrong.
         message: String,
     },
+    /// Tick and lot size of a symbol cannot be had.
+    #[error("no tick and lot size of {}: {message}; give both", symbol.escape_default())]
+    Sizes {
+        /// The symbol.
+        symbol: String,
+        /// What went wrong.
+        message: String,
+    },
     /// An address of another form.
     #[error("endpoint `{}`: expected ws://HOST:PORT or wss://HOST:PORT", found.escape_default())]
     Endpoint {

@@ -11,6 +11,7 @@ mod kraken;
 mod okx;
 mod recorder;
 mod session;
+mod sizes;
 mod venue;
 
 use std::cell::RefCell;
@@ -30,6 +31,7 @@ use crate::packet_ring::PacketSender;
 
 pub use self::backoff::BackoffOptions;
 pub use self::recorder::IfExists;
+pub use self::sizes::sizes;
 pub use self::venue::{VENUES, Venue};
 
 /// How often a running feed looks at its stop flag.

@@ -124,6 +124,7 @@ struct Shared {
     /// Something of the above has changed.
     changed: Notify,
     counters: Arc<ServerCounters>,
+    inputs: Vec<PathBuf>,
     slow: Duration,
 }
 
@@ -164,6 +165,7 @@ impl ReplayServer {
                 held: RefCell::new(None),
                 changed: Notify::new(),
                 counters: kept,
+                inputs: options.inputs,
                 slow: options.slow,
             });
             let local = tokio::task::LocalSet::new();

@@ -12,9 +12,10 @@ mod venue;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use feature_live::feed::VENUES;
+use feature_live::feed::{VENUES, sizes};
+use feature_live::replay_server::{ReplayServer, ReplayServerOptions};
 use feature_live::{Full, Loss, RingOptions};
-use market_model::QualityFlags;
+use market_model::{Instrument, QualityFlags};
 use recordings::{symbol, write};
 use venue::{
     Plan, Run, assert_last_book, assert_no_wrong_book, assert_recording_reads_back,
@@ -72,6 +73,24 @@ fn without_faults_the_frames_are_those_of_the_recording() {
         assert_eq!(run.feed.connections.get(), 1);
         assert_eq!(run.feed.snapshots_asked.get(), 1, "{}", venue.name);
         assert_eq!((run.stats.rejected, run.stats.gaps), (0, 0));
+    }
+}
+
+#[test]
+fn venues_state_their_sizes() {
+    for venue in VENUES {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(venue.name, folder.path(), &recordings::market());
+        let server = ReplayServer::start(ReplayServerOptions::new(venue, vec![path])).unwrap();
+        let endpoint = server.endpoint();
+        let of = |symbol: &str| sizes(venue, Some(&endpoint), symbol);
+        let [tick, lot] = of(symbol(venue.name)).unwrap();
+        let found = Instrument::new(0, "X", &tick, &lot).unwrap();
+        let tick = (found.price_scale, found.tick_scaled);
+        assert_eq!(tick, (1, 1), "{}: {found:?}", venue.name);
+        assert_eq!((found.qty_scale, found.lot_scaled), (3, 1), "{}", venue.name);
+        let error = of("NO-SUCH").unwrap_err().to_string();
+        assert!(error.contains("NO-SUCH") && error.contains(&server.address().to_string()));
     }
 }
 
@@ -214,4 +233,20 @@ fn a_book_that_the_ring_lost_is_asked_for_again() {
     assert_lost_and_found("binance-usdm", &run, &[QualityFlags::GAP_DETECTED]);
     assert_eq!(run.feed.connections.get(), 1);
     assert_last_book(&run, &truth);
+}
+
+#[test]
+fn the_comparisons_find_a_wrong_book_and_a_wrong_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write("bybit-linear", folder.path(), &recordings::market());
+    let truth = extracted(&path, None);
+    let mut run = Plan::new("bybit-linear", &path, symbol("bybit-linear")).run(folder.path());
+    assert_no_wrong_book(&run, &truth);
+    let fails =
+        |check: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_err();
+    run.kept.tops[100].1[0][0].qty_lots += 1;
+    assert!(fails(&|| assert_no_wrong_book(&run, &truth)));
+    run.kept.frames[100][20] ^= 1;
+    assert!(fails(&|| assert_same_frames(&run, &truth)));
+    assert!(fails(&|| assert_recording_reads_back(&run)));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
-use feature_live::feed::{Feed, FeedOptions, FeedSymbol, IfExists, VENUES, Venue};
+use feature_live::feed::{self, Feed, FeedOptions, FeedSymbol, IfExists, VENUES, Venue};
 use feature_live::{Count, Error, FeedCounters, Loss, Pace, PacketSender, Replay};
 use market_io::OpenOptions;
 use market_model::Instrument;
@@ -111,17 +111,13 @@ fn replay(args: &Live, files: &str) -> anyhow::Result<LiveFeed> {
 }
 
 fn connection(args: &Live, venue: &'static Venue, symbols: &str) -> anyhow::Result<LiveFeed> {
-    let (Some(tick), Some(lot)) = (&args.tick_size, &args.lot_size) else {
-        let message =
-            "--tick-size and --lot-size: a venue's feed needs both, as the venue states them";
-        return Err(Usage(message.into()).into());
-    };
     let connection = &args.connection;
     let names: Vec<&str> = symbols.split(',').collect();
     let mut tracks = Vec::with_capacity(names.len());
     for (&name, symbol_id) in names.iter().zip(0..) {
+        let [tick, lot] = sizes(args, venue, name)?;
         let instrument =
-            Instrument::new(symbol_id, name, tick, lot).map_err(|e| Usage(e.to_string()))?;
+            Instrument::new(symbol_id, name, &tick, &lot).map_err(|e| Usage(e.to_string()))?;
         tracks.push(FeedSymbol { instrument, record: recording(args, name, names.len())? });
     }
     let mut options = FeedOptions::new(venue);
@@ -132,14 +128,27 @@ fn connection(args: &Live, venue: &'static Venue, symbols: &str) -> anyhow::Resu
     if connection.overwrite {
         options.if_exists = IfExists::Replace;
     }
-    Feed::new(options, tracks).map(LiveFeed::Venue).map_err(|error| {
-        let is_usage = match &error {
-            Error::Endpoint { .. } => true,
-            Error::Record { source, .. } => source.kind() == ErrorKind::AlreadyExists,
-            _ => false,
-        };
-        if is_usage { Usage(error.to_string()).into() } else { error.into() }
-    })
+    Feed::new(options, tracks).map(LiveFeed::Venue).map_err(error_of)
+}
+
+/// The sizes that were given, else those that the venue states.
+fn sizes(args: &Live, venue: &Venue, symbol: &str) -> anyhow::Result<[String; 2]> {
+    if let (Some(tick), Some(lot)) = (&args.tick_size, &args.lot_size) {
+        return Ok([tick.clone(), lot.clone()]);
+    }
+    let stated = feed::sizes(venue, args.connection.endpoint.as_deref(), symbol);
+    let [tick, lot] = stated.map_err(error_of)?;
+    Ok([args.tick_size.clone().unwrap_or(tick), args.lot_size.clone().unwrap_or(lot)])
+}
+
+/// What was asked for wrongly is the user's to repair.
+fn error_of(error: Error) -> anyhow::Error {
+    let is_usage = match &error {
+        Error::Endpoint { .. } => true,
+        Error::Record { source, .. } => source.kind() == ErrorKind::AlreadyExists,
+        _ => false,
+    };
+    if is_usage { Usage(error.to_string()).into() } else { error.into() }
 }
 
 /// Clients that were cut off together must not come back together.

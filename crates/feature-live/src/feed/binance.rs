@@ -5,13 +5,15 @@
 use std::time::Duration;
 
 use market_io::venue::VenueLines;
+use serde_json::Value;
 
+use super::sizes::{Sizes, entry, texts};
 use super::venue::{Snapshot, Venue, never, nothing};
 
 /// The venue pings by itself every few minutes at most, and ends a connection after a day.
 const SILENCE: Duration = Duration::from_secs(30);
 
-pub(super) const SPOT: Venue = Venue {
+pub(super) static SPOT: Venue = Venue {
     name: "binance-spot",
     exchange: "binance-spot",
     lines: VenueLines::BinanceSpot,
@@ -22,12 +24,17 @@ pub(super) const SPOT: Venue = Venue {
         server: "https://api.binance.com",
         path: |symbol| format!("/api/v3/depth?symbol={symbol}&limit=5000"),
     },
+    sizes: Sizes {
+        server: "https://api.binance.com",
+        path: |symbol| format!("/api/v3/exchangeInfo?symbol={symbol}"),
+        read: filters,
+    },
     ping: None,
     is_pong: never,
     silence: SILENCE,
 };
 
-pub(super) const USD_M: Venue = Venue {
+pub(super) static USD_M: Venue = Venue {
     name: "binance-usdm",
     exchange: "binance-usdm",
     lines: VenueLines::BinanceFutures,
@@ -38,10 +45,23 @@ pub(super) const USD_M: Venue = Venue {
         server: "https://fapi.binance.com",
         path: |symbol| format!("/fapi/v1/depth?symbol={symbol}&limit=1000"),
     },
+    sizes: Sizes {
+        server: "https://fapi.binance.com",
+        // It lists every symbol all the same.
+        path: |symbol| format!("/fapi/v1/exchangeInfo?symbol={symbol}"),
+        read: filters,
+    },
     ping: None,
     is_pong: never,
     silence: SILENCE,
 };
+
+fn filters(list: &Value, symbol: &str) -> Option<[String; 2]> {
+    let filters = &entry(&list["symbols"], "symbol", symbol)?["filters"];
+    let tick = &entry(filters, "filterType", "PRICE_FILTER")?["tickSize"];
+    let lot = &entry(filters, "filterType", "LOT_SIZE")?["stepSize"];
+    texts([tick, lot])
+}
 
 fn streams(symbol: &str, depth: &str) -> String {
     let symbol = symbol.to_ascii_lowercase();

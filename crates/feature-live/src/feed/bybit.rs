@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use market_io::venue::VenueLines;
+use serde_json::Value;
 
+use super::sizes::{Sizes, entry, texts};
 use super::venue::{Snapshot, Venue, never};
 
 /// The venue asks for a ping every 20 s, and answers it.
 const PING: Option<(Duration, &str)> = Some((Duration::from_secs(20), r#"{"op":"ping"}"#));
 
-pub(super) const LINEAR: Venue = Venue {
+const REST: &str = "https://api.bybit.com";
+
+pub(super) static LINEAR: Venue = Venue {
     name: "bybit-linear",
     exchange: "bybit",
     lines: VenueLines::Bybit,
@@ -17,12 +21,17 @@ pub(super) const LINEAR: Venue = Venue {
     path: |_| "/v5/public/linear".into(),
     subscribe,
     snapshot: Snapshot::Subscribe(again),
+    sizes: Sizes {
+        server: REST,
+        path: |symbol| format!("/v5/market/instruments-info?category=linear&symbol={symbol}"),
+        read: |list, symbol| read(list, symbol, "qtyStep"),
+    },
     ping: PING,
     is_pong: never,
     silence: Duration::from_secs(60),
 };
 
-pub(super) const SPOT: Venue = Venue {
+pub(super) static SPOT: Venue = Venue {
     name: "bybit-spot",
     exchange: "bybit",
     lines: VenueLines::Bybit,
@@ -30,10 +39,20 @@ pub(super) const SPOT: Venue = Venue {
     path: |_| "/v5/public/spot".into(),
     subscribe,
     snapshot: Snapshot::Subscribe(again),
+    sizes: Sizes {
+        server: REST,
+        path: |symbol| format!("/v5/market/instruments-info?category=spot&symbol={symbol}"),
+        read: |list, symbol| read(list, symbol, "basePrecision"),
+    },
     ping: PING,
     is_pong: never,
     silence: Duration::from_secs(60),
 };
+
+fn read(list: &Value, symbol: &str, lot: &str) -> Option<[String; 2]> {
+    let found = entry(&list["result"]["list"], "symbol", symbol)?;
+    texts([&found["priceFilter"]["tickSize"], &found["lotSizeFilter"][lot]])
+}
 
 fn subscribe(symbol: &str) -> Vec<String> {
     let (book, trades) = (book(symbol), format!("publicTrade.{symbol}"));

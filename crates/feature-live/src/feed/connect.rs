@@ -15,7 +15,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::error::Error;
-use crate::http::{self, AnyError};
+use crate::http::{self, Answer, AnyError};
 
 /// A connection or an answer that has not come by then is given up.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,11 +64,8 @@ pub(super) async fn websocket(url: &str, tls: &TlsConnector) -> Result<Socket, S
 
 /// Asks for a snapshot.
 pub(super) async fn snapshot(url: String, tls: TlsConnector) -> Result<String, NoSnapshot> {
-    let ask = async {
-        let uri: Uri = url.parse()?;
-        http::get(stream(&uri, &tls).await?, &uri, MAX_LINE_BYTES - 64).await
-    };
-    match limited(ask).await {
+    // The line has a time before it.
+    match page(&url, &tls, MAX_LINE_BYTES - 64).await {
         Ok(answer) if answer.status.is_success() => Ok(answer.text),
         Ok(answer) => {
             let is_limited = matches!(answer.status.as_u16(), 418 | 429);
@@ -80,6 +77,19 @@ pub(super) async fn snapshot(url: String, tls: TlsConnector) -> Result<String, N
             Err(NoSnapshot { message: format!("{url}: {message}"), wait: Duration::ZERO })
         }
     }
+}
+
+/// Asks for a page.
+pub(super) async fn page(
+    url: &str,
+    tls: &TlsConnector,
+    max_bytes: usize,
+) -> Result<Answer, String> {
+    let ask = async {
+        let uri: Uri = url.parse()?;
+        http::get(stream(&uri, tls).await?, &uri, max_bytes).await
+    };
+    limited(ask).await
 }
 
 async fn limited<T>(work: impl Future<Output = Result<T, AnyError>>) -> Result<T, String> {

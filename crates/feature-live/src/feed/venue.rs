@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use market_io::venue::VenueLines;
 
+use super::sizes::Sizes;
 use super::{binance, bybit, kraken, okx};
 use crate::error::Error;
 
@@ -24,6 +25,8 @@ pub struct Venue {
     pub(super) subscribe: fn(&str) -> Vec<String>,
     /// How a snapshot is asked for.
     pub(super) snapshot: Snapshot,
+    /// Where it states tick and lot size.
+    pub(super) sizes: Sizes,
     /// A message that keeps a connection open, and how often it is sent.
     pub(super) ping: Option<(Duration, &'static str)>,
     /// Messages without content, which are not recorded.
@@ -47,7 +50,7 @@ pub(super) enum Snapshot {
 }
 
 /// Every venue.
-pub const VENUES: [&Venue; 6] =
+pub static VENUES: [&Venue; 6] =
     [&binance::SPOT, &binance::USD_M, &bybit::LINEAR, &bybit::SPOT, &okx::OKX, &kraken::KRAKEN];
 
 impl Venue {
@@ -65,12 +68,16 @@ impl Venue {
     /// Where a snapshot is asked for; `None` when that is done on the stream.
     pub(super) fn snapshot_url(&self, endpoint: Option<&str>, symbol: &str) -> Option<String> {
         let Snapshot::Request { server, path } = self.snapshot else { return None };
+        Some(Self::request_url(server, endpoint, &path(symbol)))
+    }
+
+    /// Where something is asked for.
+    pub(super) fn request_url(server: &str, endpoint: Option<&str>, path: &str) -> String {
         // `ws` becomes `http`, and `wss` becomes `https`.
-        let server = match endpoint.and_then(|endpoint| endpoint.strip_prefix("ws")) {
-            Some(rest) => format!("http{rest}"),
-            None => server.to_owned(),
-        };
-        Some(server + &path(symbol))
+        match endpoint.and_then(|endpoint| endpoint.strip_prefix("ws")) {
+            Some(rest) => format!("http{rest}{path}"),
+            None => format!("{server}{path}"),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::book::TextBook;
-use super::exchange::{Channel, Exchange, Seen, json, text};
+use super::exchange::{Channel, Exchange, Seen, asked, json, text};
 
 /// One symbol.
 #[derive(Debug, Default)]
@@ -18,13 +18,14 @@ struct Market {
 }
 
 pub(super) struct Binance {
-    depth_path: &'static str,
+    /// Where the paths of requests begin.
+    root: &'static str,
     markets: Vec<Market>,
 }
 
 impl Binance {
-    pub(super) const fn new(depth_path: &'static str) -> Self {
-        Self { depth_path, markets: Vec::new() }
+    pub(super) const fn new(root: &'static str) -> Self {
+        Self { root, markets: Vec::new() }
     }
 
     fn market(&mut self, symbol: &str) -> &mut Market {
@@ -115,8 +116,17 @@ impl Exchange for Binance {
     }
 
     fn requested(&self, path: &str) -> Option<String> {
-        let (path, query) = path.split_once('?')?;
-        let symbol = query.split('&').find_map(|pair| pair.strip_prefix("symbol="))?;
-        (path == self.depth_path).then(|| symbol.to_owned())
+        asked(path, &format!("{}depth", self.root), "symbol")
+    }
+
+    fn sizes_requested(&self, path: &str) -> Option<String> {
+        asked(path, &format!("{}exchangeInfo", self.root), "symbol")
+    }
+
+    fn sizes(&self, symbol: &str, [tick, lot]: [String; 2]) -> Value {
+        json!({ "symbols": [{ "symbol": symbol, "filters": [
+            { "filterType": "PRICE_FILTER", "tickSize": tick },
+            { "filterType": "LOT_SIZE", "stepSize": lot },
+        ]}]})
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::book::TextBook;
-use super::exchange::{Channel, Exchange, Said, Seen, json, text};
+use super::exchange::{Channel, Exchange, Said, Seen, asked, json, text};
 
 /// One book.
 #[derive(Debug, Default)]
@@ -73,5 +73,17 @@ impl Exchange for Bybit {
         message["type"] = "snapshot".into();
         (message["data"]["b"], message["data"]["a"]) = (json!(bids), json!(asks));
         Some(message.to_string())
+    }
+
+    fn sizes_requested(&self, path: &str) -> Option<String> {
+        asked(path, "/v5/market/instruments-info", "symbol")
+    }
+
+    fn sizes(&self, symbol: &str, [tick, lot]: [String; 2]) -> Value {
+        json!({ "result": { "list": [{
+            "symbol": symbol,
+            "priceFilter": { "tickSize": tick },
+            "lotSizeFilter": { "qtyStep": lot, "basePrecision": lot },
+        }]}})
     }
 }

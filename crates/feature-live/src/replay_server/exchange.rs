@@ -55,6 +55,12 @@ pub(super) trait Exchange {
         None
     }
 
+    /// The symbol of which a request asks for the sizes, empty when it asks for all.
+    fn sizes_requested(&self, path: &str) -> Option<String>;
+
+    /// The answer to such a request, with tick and lot size.
+    fn sizes(&self, symbol: &str, sizes: [String; 2]) -> Value;
+
     /// A message with another checksum; `None` when it has none.
     fn with_wrong_checksum(&self, _text: &str) -> Option<String> {
         None
@@ -64,8 +70,8 @@ pub(super) trait Exchange {
 /// The exchange of a venue.
 pub(super) fn of(venue: &Venue) -> Box<dyn Exchange> {
     match venue.exchange {
-        "binance-spot" => Box::new(binance::Binance::new("/api/v3/depth")),
-        "binance-usdm" => Box::new(binance::Binance::new("/fapi/v1/depth")),
+        "binance-spot" => Box::new(binance::Binance::new("/api/v3/")),
+        "binance-usdm" => Box::new(binance::Binance::new("/fapi/v1/")),
         "bybit" => Box::<bybit::Bybit>::default(),
         "okx" => Box::<okx::Okx>::default(),
         other => {
@@ -73,6 +79,13 @@ pub(super) fn of(venue: &Venue) -> Box<dyn Exchange> {
             Box::<kraken::Kraken>::default()
         }
     }
+}
+
+/// The value of a key in the query of a path that begins in a certain way.
+pub(super) fn asked(path: &str, start: &str, key: &str) -> Option<String> {
+    let query = path.strip_prefix(start)?.strip_prefix('?')?;
+    let found = query.split('&').filter_map(|pair| pair.split_once('=')).find(|pair| pair.0 == key);
+    found.map(|(_, value)| value.to_owned())
 }
 
 /// A message as JSON, `null` when it is none.

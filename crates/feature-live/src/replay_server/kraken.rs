@@ -105,6 +105,15 @@ impl Exchange for Kraken {
         Some(json!([market.id, book, market.channel, market.symbol]).to_string())
     }
 
+    fn sizes_requested(&self, path: &str) -> Option<String> {
+        (path == "/0/public/AssetPairs").then(String::new)
+    }
+
+    fn sizes(&self, symbol: &str, [tick, lot]: [String; 2]) -> Value {
+        let decimals = lot.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        json!({ "result": { "PAIR": { "wsname": symbol, "tick_size": tick, "lot_decimals": decimals }}})
+    }
+
     fn with_wrong_checksum(&self, message: &str) -> Option<String> {
         let mut message = json(message);
         let part = message.as_array_mut()?.iter_mut().find(|part| part["c"].is_string())?;

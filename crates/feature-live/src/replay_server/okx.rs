@@ -4,7 +4,7 @@ use flate2::Crc;
 use serde_json::{Value, json};
 
 use super::book::TextBook;
-use super::exchange::{Channel, Exchange, Said, Seen, json, text};
+use super::exchange::{Channel, Exchange, Said, Seen, asked, json, text};
 
 const CHECKED_LEVELS: usize = 25;
 
@@ -90,6 +90,14 @@ impl Exchange for Okx {
         message["action"] = "snapshot".into();
         message["data"] = json!([content]);
         Some(message.to_string())
+    }
+
+    fn sizes_requested(&self, path: &str) -> Option<String> {
+        asked(path, "/api/v5/public/instruments", "instId")
+    }
+
+    fn sizes(&self, symbol: &str, [tick, lot]: [String; 2]) -> Value {
+        json!({ "data": [{ "instId": symbol, "tickSz": tick, "lotSz": lot }] })
     }
 
     fn with_wrong_checksum(&self, message: &str) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Requests: a snapshot, when there is one.
+//! Requests: a snapshot, when there is one, and tick and lot size.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -10,6 +10,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use market_io::OpenOptions;
+use market_io::venue::VenueLines;
 use tokio::net::TcpStream;
 
 use super::Shared;
@@ -41,8 +43,12 @@ async fn answer(
     was_held: &Cell<bool>,
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    let of_sizes = shared.exchange.borrow().sizes_requested(path);
+    if let Some(symbol) = of_sizes {
+        return sizes(&symbol, shared);
+    }
     let Some(symbol) = shared.exchange.borrow().requested(path) else {
-        return page(StatusCode::NOT_FOUND, "{\"msg\":\"there are snapshots only\"}".into());
+        return page(StatusCode::NOT_FOUND, "{\"msg\":\"neither snapshot nor sizes\"}".into());
     };
     let found = tokio::time::timeout(PATIENCE, snapshot(&symbol, shared, was_held)).await;
     match found {
@@ -52,6 +58,21 @@ async fn answer(
         }
         Err(_) => page(StatusCode::SERVICE_UNAVAILABLE, "{\"msg\":\"no book yet\"}".into()),
     }
+}
+
+/// The sizes that extraction finds in the recording.
+fn sizes(symbol: &str, shared: &Shared) -> Response<Full<Bytes>> {
+    let options = OpenOptions {
+        inputs: shared.inputs.clone(),
+        symbol: (!symbol.is_empty()).then(|| symbol.to_owned()),
+        ..OpenOptions::default()
+    };
+    let Ok(source) = market_io::open(&options) else {
+        return page(StatusCode::NOT_FOUND, "{\"msg\":\"not in the recording\"}".into());
+    };
+    let instrument = source.instrument();
+    let answer = shared.exchange.borrow().sizes(&instrument.symbol, VenueLines::sizes(instrument));
+    page(StatusCode::OK, answer.to_string())
 }
 
 async fn snapshot(symbol: &str, shared: &Shared, was_held: &Cell<bool>) -> String {

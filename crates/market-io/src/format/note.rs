@@ -60,19 +60,26 @@ pub(super) fn is_note(json: &[u8]) -> Result<bool, FieldFault> {
     }
 }
 
-/// The first note of a recording.
-pub(super) fn recording(instrument: &Instrument) -> String {
-    let size = |scaled, scale| {
+/// Tick and lot size as decimal text.
+pub(super) fn sizes(instrument: &Instrument) -> [String; 2] {
+    let size = |(scaled, scale)| {
         let mut text = Vec::new();
         push_decimal(&mut text, scaled, scale, scale);
         String::from_utf8(text).unwrap_or_default()
     };
+    let (tick, lot) = (instrument.tick_scaled, instrument.lot_scaled);
+    [(tick, instrument.price_scale), (lot, instrument.qty_scale)].map(size)
+}
+
+/// The first note of a recording.
+pub(super) fn recording(instrument: &Instrument) -> String {
+    let [tick_size, lot_size] = sizes(instrument);
     serde_json::json!({
         "featureplane": "recording",
         "venue": instrument.venue,
         "symbol": instrument.symbol,
-        "tick_size": size(instrument.tick_scaled, instrument.price_scale),
-        "lot_size": size(instrument.lot_scaled, instrument.qty_scale),
+        "tick_size": tick_size,
+        "lot_size": lot_size,
     })
     .to_string()
 }

@@ -68,6 +68,12 @@ impl VenueLines {
         note::recording(instrument)
     }
 
+    /// Tick and lot size as decimal text.
+    #[must_use]
+    pub fn sizes(instrument: &Instrument) -> [String; 2] {
+        note::sizes(instrument)
+    }
+
     /// The message that stands where a connection was lost: its line gives a packet of kind
     /// `Rejected`, which ends the book until a snapshot (rule D11).
     #[must_use]
