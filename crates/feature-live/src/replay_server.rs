@@ -1,7 +1,8 @@
 //! A venue on this machine: a recording, served by the venue's websocket and requests, with faults on
 //! demand (`specs/live.md`).
 //!
-//! The recording stands still while nobody is subscribed. Only one connection is served at a time.
+//! Every symbol has a play of its own, which stands still while nobody is subscribed, and one client at a
+//! time.
 
 mod binance;
 mod book;
@@ -14,7 +15,8 @@ mod request;
 mod stream;
 mod tape;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -94,14 +96,10 @@ pub struct ServerCounters {
 }
 
 impl ServerCounters {
-    /// Whether the recording is at its end and a client has taken all of it.
+    /// Whether the recording is at its end for every symbol that was asked for, and was taken.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.is_finished.load(Ordering::Acquire)
-    }
-
-    fn finish(&self) {
-        self.is_finished.store(true, Ordering::Release);
     }
 }
 
@@ -116,16 +114,24 @@ pub struct ReplayServer {
 
 /// What connections share.
 struct Shared {
+    options: ReplayServerOptions,
+    /// Knows what clients say; it has no books.
+    clerk: Box<dyn Exchange>,
+    plays: RefCell<BTreeMap<String, Rc<Play>>>,
+    counters: Arc<ServerCounters>,
+}
+
+/// The recording for one symbol.
+struct Play {
     exchange: RefCell<Box<dyn Exchange>>,
     /// Whoever holds it is served.
     playing: Mutex<Playing>,
-    /// The recorded answer that the stream waits to be asked for, and its symbol.
-    held: RefCell<Option<(String, String)>>,
+    /// The recorded answer that the stream waits to be asked for.
+    held: RefCell<Option<String>>,
     /// Something of the above has changed.
     changed: Notify,
-    counters: Arc<ServerCounters>,
-    inputs: Vec<PathBuf>,
-    slow: Duration,
+    /// A client has taken everything.
+    is_taken: Cell<bool>,
 }
 
 /// The recording and what goes wrong with it.
@@ -134,6 +140,36 @@ struct Playing {
     faults: Faults,
     /// Messages that pass before the next connection is served.
     missed: u64,
+}
+
+impl Shared {
+    /// The play of a symbol, from its beginning when nobody was there before; `None` when the recording
+    /// cannot be opened any more.
+    fn play(&self, symbol: &str) -> Option<Rc<Play>> {
+        if let Some(play) = self.plays.borrow().get(symbol) {
+            return Some(Rc::clone(play));
+        }
+        let ReplayServerOptions { venue, inputs, pace, faults, seed, .. } = &self.options;
+        let tape = Tape::open(venue.lines, inputs, *pace).ok()?;
+        let faults = Faults::new(faults.clone(), *seed);
+        let play = Rc::new(Play {
+            exchange: RefCell::new(exchange::of(venue)),
+            playing: Mutex::new(Playing { tape, faults, missed: 0 }),
+            held: RefCell::new(None),
+            changed: Notify::new(),
+            is_taken: Cell::new(false),
+        });
+        self.counters.is_finished.store(false, Ordering::Release);
+        self.plays.borrow_mut().insert(symbol.into(), Rc::clone(&play));
+        Some(play)
+    }
+
+    /// A client has taken the whole of a play.
+    fn take_note_of_end(&self, play: &Play) {
+        play.is_taken.set(true);
+        let all = self.plays.borrow().values().all(|play| play.is_taken.get());
+        self.counters.is_finished.store(all, Ordering::Release);
+    }
 }
 
 impl ReplayServer {
@@ -146,7 +182,7 @@ impl ReplayServer {
     pub fn start(options: ReplayServerOptions) -> Result<Self, Error> {
         let bind = options.bind;
         let failed = |source| Error::Serve { address: bind, source };
-        let tape = Tape::open(options.venue.lines, &options.inputs, options.pace)?;
+        Tape::open(options.venue.lines, &options.inputs, options.pace)?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let listener = runtime.block_on(TcpListener::bind(bind)).map_err(failed)?;
@@ -155,19 +191,9 @@ impl ReplayServer {
         let (stop, stopped) = oneshot::channel();
         let kept = Arc::clone(&counters);
         let body = move || {
-            let shared = Rc::new(Shared {
-                exchange: RefCell::new(exchange::of(options.venue)),
-                playing: Mutex::new(Playing {
-                    tape,
-                    faults: Faults::new(options.faults, options.seed),
-                    missed: 0,
-                }),
-                held: RefCell::new(None),
-                changed: Notify::new(),
-                counters: kept,
-                inputs: options.inputs,
-                slow: options.slow,
-            });
+            let clerk = exchange::of(options.venue);
+            let plays = RefCell::new(BTreeMap::new());
+            let shared = Rc::new(Shared { options, clerk, plays, counters: kept });
             let local = tokio::task::LocalSet::new();
             local.block_on(&runtime, async move {
                 tokio::select! {

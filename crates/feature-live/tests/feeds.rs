@@ -236,6 +236,20 @@ fn a_book_that_the_ring_lost_is_asked_for_again() {
 }
 
 #[test]
+fn several_symbols_have_connections_of_their_own_and_recordings_of_their_own() {
+    let Some(path) = shared("cryptofeed/KRAKEN.jsonl.zst") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["XMR/USD", "SC/EUR"];
+    let frames = venue::several("kraken", &path, &names, folder.path());
+    for (name, count) in names.into_iter().zip(frames) {
+        let truth = extracted(&path, Some(name));
+        let own = extracted(&folder.path().join(name.replace('/', "-")), None);
+        assert_eq!((count, own.frames.len()), (truth.frames.len() as u64, truth.frames.len()));
+        assert!(own.last == truth.last && count > 500, "{name}: {count}");
+    }
+}
+
+#[test]
 fn the_comparisons_find_a_wrong_book_and_a_wrong_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = write("bybit-linear", folder.path(), &recordings::market());

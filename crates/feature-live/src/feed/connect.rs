@@ -40,7 +40,10 @@ pub(super) struct NoSnapshot {
 
 /// TLS with the root certificates of Mozilla's list.
 pub(super) fn tls() -> Result<TlsConnector, Error> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    tls_with(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+}
+
+fn tls_with(roots: RootCertStore) -> Result<TlsConnector, Error> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::Connect { message: error.to_string() })?
@@ -109,4 +112,64 @@ async fn stream(uri: &Uri, tls: &TlsConnector) -> Result<Box<dyn Bytes>, AnyErro
     }
     let name = ServerName::try_from(host.to_owned())?;
     Ok(Box::new(tls.connect(name, tcp).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    use super::*;
+
+    const AUTHORITY: &[u8] = include_bytes!("../../tests/tls/ca.pem");
+    const CERTIFICATE: &[u8] = include_bytes!("../../tests/tls/server.pem");
+    const KEY: &[u8] = include_bytes!("../../tests/tls/server.key");
+
+    fn acceptor() -> TlsAcceptor {
+        let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// What a client gets from a server on this machine that has a certificate for `localhost`.
+    fn connected(host: &str, client: &TlsConnector) -> Result<(), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("wss://{host}:{}/", listener.local_addr().unwrap().port());
+            let server = async {
+                let (stream, _) = listener.accept().await.unwrap();
+                if let Ok(stream) = acceptor().accept(stream).await {
+                    let _ = tokio_tungstenite::accept_async(stream).await;
+                }
+            };
+            let (opened, ()) = tokio::join!(websocket(&url, client), server);
+            opened.map(|_| ())
+        })
+    }
+
+    #[test]
+    fn a_venue_that_nobody_vouches_for_is_refused() {
+        let error = connected("localhost", &tls().unwrap()).unwrap_err();
+        assert!(error.contains("UnknownIssuer"), "{error}");
+    }
+
+    #[test]
+    fn a_venue_is_who_its_certificate_names() {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(AUTHORITY).unwrap()).unwrap();
+        let client = tls_with(roots).unwrap();
+        assert_eq!(connected("localhost", &client), Ok(()));
+        let error = connected("127.0.0.1", &client).unwrap_err();
+        assert!(error.contains("not valid for name"), "{error}");
+    }
 }

@@ -115,6 +115,10 @@ impl Exchange for Binance {
         Some(answer.to_string())
     }
 
+    fn first_message(&self, _symbol: &str) -> Option<String> {
+        None
+    }
+
     fn requested(&self, path: &str) -> Option<String> {
         asked(path, &format!("{}depth", self.root), "symbol")
     }

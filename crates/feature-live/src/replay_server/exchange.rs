@@ -50,6 +50,11 @@ pub(super) trait Exchange {
     /// A whole book, as a message or an answer; `None` before there is one.
     fn snapshot(&self, symbol: &str) -> Option<String>;
 
+    /// With what a subscription to a book begins: the whole book, once there is one.
+    fn first_message(&self, symbol: &str) -> Option<String> {
+        self.snapshot(symbol)
+    }
+
     /// The symbol of which a request asks for a snapshot.
     fn requested(&self, _path: &str) -> Option<String> {
         None

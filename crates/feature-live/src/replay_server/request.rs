@@ -1,7 +1,8 @@
 //! Requests: a snapshot, when there is one, and tick and lot size.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::convert::Infallible;
+use std::rc::Rc;
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -14,46 +15,49 @@ use market_io::OpenOptions;
 use market_io::venue::VenueLines;
 use tokio::net::TcpStream;
 
-use super::Shared;
+use super::{Play, Shared};
 
 /// How long a client waits for the recording to come to a snapshot.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers one request.
 pub(super) async fn serve(stream: TcpStream, shared: &Shared) {
-    // Whether the answer was the one that the stream waits for.
-    let was_held = Cell::new(false);
+    // The play whose stream waits for this answer to be read.
+    let waiting = RefCell::new(None);
     let service = service_fn(|request: Request<Incoming>| {
-        let was_held = &was_held;
-        async move { Ok::<_, Infallible>(answer(&request, shared, was_held).await) }
+        let waiting = &waiting;
+        async move { Ok::<_, Infallible>(answer(&request, shared, waiting).await) }
     });
     // It lasts until the client is gone, which has read the answer then: only now does the stream go on,
     // so that the answer stands in the client's recording where it stands in this one.
     let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let _ = tokio::time::timeout(2 * PATIENCE, served).await;
-    if was_held.get() {
-        shared.held.borrow_mut().take();
-        shared.changed.notify_waiters();
+    if let Some(play) = waiting.take() {
+        play.held.borrow_mut().take();
+        play.changed.notify_waiters();
     }
 }
 
 async fn answer(
     request: &Request<Incoming>,
     shared: &Shared,
-    was_held: &Cell<bool>,
+    waiting: &RefCell<Option<Rc<Play>>>,
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
-    let of_sizes = shared.exchange.borrow().sizes_requested(path);
-    if let Some(symbol) = of_sizes {
+    if let Some(symbol) = shared.clerk.sizes_requested(path) {
         return sizes(&symbol, shared);
     }
-    let Some(symbol) = shared.exchange.borrow().requested(path) else {
+    let Some(symbol) = shared.clerk.requested(path) else {
         return page(StatusCode::NOT_FOUND, "{\"msg\":\"neither snapshot nor sizes\"}".into());
     };
-    let found = tokio::time::timeout(PATIENCE, snapshot(&symbol, shared, was_held)).await;
-    match found {
-        Ok(text) => {
+    let play = shared.plays.borrow().get(&symbol).cloned();
+    let Some(play) = play else {
+        return page(StatusCode::NOT_FOUND, "{\"msg\":\"no stream of it was opened\"}".into());
+    };
+    match tokio::time::timeout(PATIENCE, snapshot(&symbol, &play)).await {
+        Ok((text, is_held)) => {
             shared.counters.snapshots.add(1);
+            *waiting.borrow_mut() = is_held.then_some(play);
             page(StatusCode::OK, text)
         }
         Err(_) => page(StatusCode::SERVICE_UNAVAILABLE, "{\"msg\":\"no book yet\"}".into()),
@@ -63,7 +67,7 @@ async fn answer(
 /// The sizes that extraction finds in the recording.
 fn sizes(symbol: &str, shared: &Shared) -> Response<Full<Bytes>> {
     let options = OpenOptions {
-        inputs: shared.inputs.clone(),
+        inputs: shared.options.inputs.clone(),
         symbol: (!symbol.is_empty()).then(|| symbol.to_owned()),
         ..OpenOptions::default()
     };
@@ -71,21 +75,19 @@ fn sizes(symbol: &str, shared: &Shared) -> Response<Full<Bytes>> {
         return page(StatusCode::NOT_FOUND, "{\"msg\":\"not in the recording\"}".into());
     };
     let instrument = source.instrument();
-    let answer = shared.exchange.borrow().sizes(&instrument.symbol, VenueLines::sizes(instrument));
+    let answer = shared.clerk.sizes(&instrument.symbol, VenueLines::sizes(instrument));
     page(StatusCode::OK, answer.to_string())
 }
 
-async fn snapshot(symbol: &str, shared: &Shared, was_held: &Cell<bool>) -> String {
+/// A snapshot, and whether the stream waits for it.
+async fn snapshot(symbol: &str, play: &Play) -> (String, bool) {
     loop {
-        let changed = shared.changed.notified();
-        if let Some((held, text)) = &*shared.held.borrow()
-            && held == symbol
-        {
-            was_held.set(true);
-            return text.clone();
+        let changed = play.changed.notified();
+        if let Some(held) = &*play.held.borrow() {
+            return (held.clone(), true);
         }
-        if let Some(text) = shared.exchange.borrow().snapshot(symbol) {
-            return text;
+        if let Some(text) = play.exchange.borrow().snapshot(symbol) {
+            return (text, false);
         }
         changed.await;
     }

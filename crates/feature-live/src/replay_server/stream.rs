@@ -1,5 +1,7 @@
 //! One websocket: subscriptions in, messages of the recording out, with what goes wrong.
 
+use std::convert::Infallible;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -11,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use super::exchange::{Channel, Seen};
 use super::fault::FaultKind;
-use super::{Playing, Shared};
+use super::{Play, Playing, Shared};
 
 /// Messages that a client misses while it is cut off.
 const MISSED: u64 = 25;
@@ -33,6 +35,8 @@ type Served<T = ()> = Result<T, Gone>;
 struct Client<'a> {
     socket: Socket,
     shared: &'a Shared,
+    /// What is played to it, once it has said what it wants.
+    play: Option<Rc<Play>>,
     channels: Vec<Channel>,
     /// A message that goes out after the next one.
     late: Option<String>,
@@ -48,27 +52,40 @@ pub(super) async fn serve(stream: TcpStream, shared: &Shared) {
     };
     let Ok(socket) = tokio_tungstenite::accept_hdr_async(stream, opened).await else { return };
     shared.counters.connections.add(1);
-    let channels = shared.exchange.borrow().opened(&path);
-    let mut client = Client { socket, shared, channels, late: None };
-    let mut playing = shared.playing.lock().await;
-    for _ in 0..std::mem::take(&mut playing.missed) {
-        if let Some((_, message)) = playing.tape.next_message() {
-            shared.exchange.borrow_mut().take(&message);
-        }
-    }
+    let channels = shared.clerk.opened(&path);
+    let mut client = Client { socket, shared, play: None, channels, late: None };
     // Dropping the socket breaks the connection without a farewell, as networks do.
-    let Err(Gone) = client.play(&mut playing).await else { return };
-    playing.tape.stand_still();
+    let Err(Gone) = client.serve().await;
 }
 
 impl Client<'_> {
-    async fn play(&mut self, playing: &mut Playing) -> Served {
-        loop {
-            if self.channels.is_empty() {
-                self.subscription().await?;
+    async fn serve(&mut self) -> Served<Infallible> {
+        if self.channels.is_empty() {
+            self.subscription().await?;
+        }
+        let symbol = &self.channels.first().ok_or(Gone)?.symbol;
+        let play = self.shared.play(symbol).ok_or(Gone)?;
+        let mut playing = play.playing.lock().await;
+        for _ in 0..std::mem::take(&mut playing.missed) {
+            if let Some((_, message)) = playing.tape.next_message() {
+                play.exchange.borrow_mut().take(&message);
             }
-            let Some((due, message)) = playing.tape.next_message() else { break };
-            let due = due.max(Instant::now() + self.shared.slow);
+        }
+        self.play = Some(Rc::clone(&play));
+        for channel in self.channels.clone() {
+            self.send_snapshot(&channel).await?;
+        }
+        let ended = self.follow(&play, &mut playing).await;
+        playing.tape.stand_still();
+        ended
+    }
+
+    async fn follow(&mut self, play: &Play, playing: &mut Playing) -> Served<Infallible> {
+        while let Some((due, message)) = playing.tape.next_message() {
+            while self.channels.is_empty() {
+                self.listen().await?;
+            }
+            let due = due.max(Instant::now() + self.shared.options.slow);
             if due > Instant::now() {
                 self.listen_until(due).await?;
             } else {
@@ -76,10 +93,10 @@ impl Client<'_> {
                 self.hear_what_is_there().await?;
                 tokio::task::yield_now().await;
             }
-            self.pass(message, playing).await?;
+            self.pass(message, play, playing).await?;
         }
         self.send_late().await?;
-        self.finish().await
+        self.finish(play).await
     }
 
     /// Waits for a subscription, and a little for those that come with it.
@@ -91,22 +108,20 @@ impl Client<'_> {
     }
 
     /// Lets a message of the recording happen.
-    async fn pass(&mut self, message: String, playing: &mut Playing) -> Served {
-        let has_book = |symbol: &str| self.shared.exchange.borrow().snapshot(symbol).is_some();
-        let is_first = match self.answer_of(&message) {
-            Some(symbol) => !has_book(&symbol),
-            None => false,
-        };
-        if is_first {
-            self.hold(&message).await;
+    async fn pass(&mut self, message: String, play: &Play, playing: &mut Playing) -> Served {
+        if let Some(symbol) = self.answer_of(&message) {
+            let has_book = play.exchange.borrow().snapshot(&symbol).is_some();
+            if !has_book {
+                hold(&message, play).await;
+            }
         }
-        let seen = self.shared.exchange.borrow_mut().take(&message);
+        let seen = play.exchange.borrow_mut().take(&message);
         match seen {
             Seen::Message(channel) if self.channels.contains(&channel) => {
                 self.send_with_faults(message, playing).await
             }
             Seen::Answer(_) => {
-                self.shared.changed.notify_waiters();
+                play.changed.notify_waiters();
                 Ok(())
             }
             Seen::Message(_) | Seen::Other => Ok(()),
@@ -120,32 +135,13 @@ impl Client<'_> {
         book.filter(|_| is_answer).map(|channel| channel.symbol.clone())
     }
 
-    /// Waits until a client has asked for a recorded snapshot and has read it.
-    async fn hold(&self, message: &str) {
-        let Some(symbol) = self.answer_of(message) else { return };
-        *self.shared.held.borrow_mut() = Some((symbol, message.to_owned()));
-        self.shared.changed.notify_waiters();
-        let taken = async {
-            loop {
-                let changed = self.shared.changed.notified();
-                if self.shared.held.borrow().is_none() {
-                    return;
-                }
-                changed.await;
-            }
-        };
-        // A client that has no need of it does not stop the recording.
-        let _ = timeout(PATIENCE, taken).await;
-        self.shared.held.borrow_mut().take();
-    }
-
     async fn send_with_faults(&mut self, message: String, playing: &mut Playing) -> Served {
         let Some(kind) = playing.faults.next_fault() else {
             self.send(message).await?;
             return self.send_late().await;
         };
         let spoilt = match kind {
-            FaultKind::Checksum => self.shared.exchange.borrow().with_wrong_checksum(&message),
+            FaultKind::Checksum => self.shared.clerk.with_wrong_checksum(&message),
             _ => None,
         };
         if kind != FaultKind::Checksum || spoilt.is_some() {
@@ -212,17 +208,13 @@ impl Client<'_> {
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
             Some(Ok(_)) => return Ok(()),
         };
-        let said = self.shared.exchange.borrow().said(&text);
+        let said = self.shared.clerk.said(&text);
         for answer in said.answers {
             self.socket.send(Message::text(answer)).await.map_err(|_| Gone)?;
         }
         self.channels.retain(|channel| !said.unsubscribe.contains(channel));
         for channel in said.subscribe {
-            let book = self.shared.exchange.borrow().snapshot(&channel.symbol);
-            if let Some(snapshot) = book.filter(|_| channel.is_book) {
-                self.shared.counters.snapshots.add(1);
-                self.socket.send(Message::text(snapshot)).await.map_err(|_| Gone)?;
-            }
+            self.send_snapshot(&channel).await?;
             if !self.channels.contains(&channel) {
                 self.channels.push(channel);
             }
@@ -230,8 +222,18 @@ impl Client<'_> {
         Ok(())
     }
 
+    /// Sends the book as it is, to a new subscriber of it; nothing before there is one.
+    async fn send_snapshot(&mut self, channel: &Channel) -> Served {
+        let Some(play) = self.play.as_ref().filter(|_| channel.is_book) else { return Ok(()) };
+        let Some(snapshot) = play.exchange.borrow().first_message(&channel.symbol) else {
+            return Ok(());
+        };
+        self.shared.counters.snapshots.add(1);
+        self.socket.send(Message::text(snapshot)).await.map_err(|_| Gone)
+    }
+
     /// The recording is at its end: waits until the client has taken everything, then for its farewell.
-    async fn finish(&mut self) -> Served {
+    async fn finish(&mut self, play: &Play) -> Served<Infallible> {
         let end = Message::Ping(Vec::from("end").into());
         self.socket.send(end).await.map_err(|_| Gone)?;
         loop {
@@ -241,9 +243,27 @@ impl Client<'_> {
                 _ => return Err(Gone),
             }
         }
-        self.shared.counters.finish();
+        self.shared.take_note_of_end(play);
         loop {
             self.listen().await?;
         }
     }
+}
+
+/// Waits until a client has asked for a recorded snapshot and has read it.
+async fn hold(message: &str, play: &Play) {
+    *play.held.borrow_mut() = Some(message.to_owned());
+    play.changed.notify_waiters();
+    let taken = async {
+        loop {
+            let changed = play.changed.notified();
+            if play.held.borrow().is_none() {
+                return;
+            }
+            changed.await;
+        }
+    };
+    // A client that has no need of it does not stop the recording.
+    let _ = timeout(PATIENCE, taken).await;
+    play.held.borrow_mut().take();
 }

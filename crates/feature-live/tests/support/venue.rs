@@ -167,6 +167,38 @@ impl Plan {
     }
 }
 
+/// Runs several symbols of a recording over one feed; frames of each.
+pub fn several(venue: &str, recording: &Path, names: &[&str], folder: &Path) -> Vec<u64> {
+    let venue = Venue::named(venue).unwrap();
+    let server = ReplayServerOptions::new(venue, vec![recording.into()]);
+    let server = ReplayServer::start(server).unwrap();
+    let endpoint = Some(server.endpoint());
+    let symbol = |(name, id): (&&str, u32)| {
+        let source = market_io::open(&options(recording, Some(name))).unwrap();
+        let instrument = Instrument { symbol_id: id, ..source.instrument().clone() };
+        FeedSymbol { instrument, record: Some(folder.join(name.replace('/', "-"))) }
+    };
+    let symbols = names.iter().zip(0..).map(symbol).collect();
+    let mut feed = Feed::new(FeedOptions { endpoint, ..FeedOptions::new(venue) }, symbols).unwrap();
+    let instruments: Vec<_> = feed.instruments().cloned().collect();
+    let plane = Plane::new(engine(&set(SET), &instruments));
+    let (mut sender, worker) = start(plane, &WorkerOptions::default()).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let started = Instant::now();
+            while !server.counters().is_finished() && started.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        feed.run(&mut sender, &stop).unwrap();
+    });
+    drop(sender);
+    let counters = worker.join().unwrap().counters;
+    counters.symbols.iter().map(|symbol| symbol.frames.get()).collect()
+}
+
 fn options(path: &Path, symbol: Option<&str>) -> OpenOptions {
     OpenOptions {
         inputs: vec![path.into()],
