@@ -1,5 +1,7 @@
 //! Commands and options.
 
+pub(crate) mod venue;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -33,6 +35,8 @@ pub(crate) enum Command {
     Parity(Parity),
     /// Run a feed through the engine on a thread of its own and publish its frames.
     Live(Live),
+    /// Serve a recording by a venue's websocket and REST protocols on this machine, with faults on demand.
+    ReplayServer(venue::ReplayServer),
     /// Decide over recorded metrics whether a canary is promoted; exit 0 promote, 1 hold, 2 rollback.
     Canary(Canary),
     /// Show or change how far a feature set is rolled out.
@@ -316,10 +320,14 @@ pub(crate) struct ParityRun {
 /// Options of `live`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Live {
-    /// Where packets come from: replay:FILE, several files joined with `+`.
-    #[arg(long, value_name = "replay:FILE")]
+    /// Where packets come from: replay:FILE, several files joined with `+`; or a venue with its symbols,
+    /// such as binance-usdm:BTCUSDT,ETHUSDT. Venues: binance-spot, binance-usdm, bybit-linear, bybit-spot,
+    /// okx and kraken.
+    #[arg(long, value_name = "replay:FILE|VENUE:SYMBOL,..")]
     pub(crate) feed: String,
-    /// Symbols to read, merged by time of arrival.
+    #[command(flatten)]
+    pub(crate) connection: venue::Connection,
+    /// Symbols of a replay, merged by time of arrival.
     #[arg(long, value_delimiter = ',', value_name = "SYMBOL,..")]
     pub(crate) symbols: Vec<String>,
     /// Built-in set or a set file ending in .json.
@@ -368,10 +376,10 @@ pub(crate) struct Live {
     /// bitstamp-l3, bitfinex-l3 or events.
     #[arg(long, default_value = "auto", value_name = "FORMAT")]
     pub(crate) format: String,
-    /// Tick size, for example 0.1; inferred when absent.
+    /// Tick size, for example 0.1; when absent a recording's is inferred, and a venue is asked.
     #[arg(long, value_name = "DECIMAL")]
     pub(crate) tick_size: Option<String>,
-    /// Lot size, for example 0.001; inferred when absent.
+    /// Lot size, for example 0.001; likewise.
     #[arg(long, value_name = "DECIMAL")]
     pub(crate) lot_size: Option<String>,
     /// Print the summary as JSON.

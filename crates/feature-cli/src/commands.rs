@@ -5,9 +5,11 @@ mod convert;
 mod demo;
 mod extract;
 mod features;
+mod feed;
 mod inspect;
 mod live;
 mod parity;
+mod replay_server;
 mod rollout;
 mod score;
 mod sets;
@@ -31,6 +33,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
             ParityCommand::Run(run) => parity::run(run),
         },
         Command::Live(live) => live::run(live),
+        Command::ReplayServer(server) => replay_server::run(server),
         Command::Canary(canary) => match &canary.command {
             CanaryCommand::Evaluate(evaluate) => canary::run(evaluate),
         },

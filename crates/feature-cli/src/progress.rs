@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use feature_extract::Observer;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -48,6 +49,17 @@ pub(crate) fn interruption() -> &'static AtomicBool {
     let _ = ctrlc::set_handler(interrupt);
     WATCHED.store(true, Ordering::SeqCst);
     &INTERRUPTED
+}
+
+/// The same flag, which is set after a time too.
+pub(crate) fn interruption_after(limit: Option<Duration>) -> &'static AtomicBool {
+    if let Some(limit) = limit {
+        std::thread::spawn(move || {
+            std::thread::sleep(limit);
+            INTERRUPTED.store(true, Ordering::SeqCst);
+        });
+    }
+    interruption()
 }
 
 /// Whether Ctrl-C came while jobs were watched, which the last of them may have been too late to see.

@@ -109,6 +109,8 @@ pub struct SymbolCounters {
     pub fates: [Count; 8],
     /// Packets that were dropped because the ring was full.
     pub dropped: Count,
+    /// 1 while nothing but a snapshot gives a book.
+    pub awaits_snapshot: Count,
 }
 
 /// What the live plane counts. The sender writes `sent`, `full_waits` and `dropped`, the worker the rest.

@@ -69,7 +69,7 @@ impl Dashboard {
     /// Everything that the page shows; `metrics` is what a policy is applied to.
     #[must_use]
     pub fn state(&self, metrics: &Metrics) -> Value {
-        let Watched { counters, shadow, set } = &self.watched;
+        let Watched { counters, shadow, set, .. } = &self.watched;
         let now_ns = wall_ns();
         let features = set.features().iter().map(|feature| {
             json!({

@@ -65,6 +65,35 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The machine cannot make connections at all.
+    #[error("cannot connect to a venue: {message}")]
+    Connect {
+        /// What went wrong.
+        message: String,
+    },
+    /// Tick and lot size of a symbol cannot be had.
+    #[error("no tick and lot size of {}: {message}; give both", symbol.escape_default())]
+    Sizes {
+        /// The symbol.
+        symbol: String,
+        /// What went wrong.
+        message: String,
+    },
+    /// An address of another form.
+    #[error("endpoint `{}`: expected ws://HOST:PORT or wss://HOST:PORT", found.escape_default())]
+    Endpoint {
+        /// What was given.
+        found: String,
+    },
+    /// A recording cannot be written.
+    #[error("cannot record to {}: {source}", path.display())]
+    Record {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// A page could not be fetched.
     #[error("{url}: {message}")]
     Fetch {

@@ -5,13 +5,20 @@
 //! or calls the system (`specs/live.md`).
 
 pub mod canary;
+#[cfg(feature = "feeds")]
+pub mod feed;
+#[cfg(feature = "feeds")]
+pub mod replay_server;
 
 mod counters;
 #[cfg(feature = "serve")]
 mod dashboard;
 mod error;
+mod feed_counters;
 #[cfg(feature = "serve")]
 mod fetch;
+#[cfg(any(feature = "feeds", feature = "serve"))]
+mod http;
 #[cfg(feature = "serve")]
 mod metrics;
 mod packet_ring;
@@ -28,6 +35,7 @@ pub use counters::{Count, Counters, LATENCY_BOUNDS_NS, LatencyCounters, SymbolCo
 #[cfg(feature = "serve")]
 pub use dashboard::{Canary, Dashboard};
 pub use error::Error;
+pub use feed_counters::{FeedCounters, Loss};
 #[cfg(feature = "serve")]
 pub use fetch::fetch;
 #[cfg(feature = "serve")]

@@ -14,7 +14,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use serde::Deserialize;
 
-use crate::counters::{Counters, LATENCY_BOUNDS_NS, LatencyCounters, SymbolCounters};
+use crate::counters::{Count, Counters, LATENCY_BOUNDS_NS, LatencyCounters, SymbolCounters};
+use crate::feed_counters::{FeedCounters, Loss};
 use crate::plane::wall_ns;
 use crate::shadow::ShadowCounters;
 
@@ -71,6 +72,8 @@ pub struct Watched {
     pub counters: Arc<Counters>,
     /// Counters of the shadow, if there is one.
     pub shadow: Option<Arc<ShadowCounters>>,
+    /// Counters of the connections to venues; none for a recording.
+    pub feed: Vec<Arc<FeedCounters>>,
     /// The set of the engine.
     pub set: Arc<FeatureSet>,
 }
@@ -99,6 +102,9 @@ impl Watched {
         let shadow = |value: &dyn Fn(&ShadowCounters) -> u64| {
             self.shadow.iter().flat_map(|shadow| count(value(shadow))).collect::<Vec<_>>()
         };
+        let feed = |count: &dyn Fn(&FeedCounters) -> &Count| {
+            self.by_feed(&|feed| Sample::Count(count(feed).get()))
+        };
         match name {
             "featureplane_running" => vec![(self.identity(), Sample::State(1.0))],
             "featureplane_packets" => count(counters.packets.get()),
@@ -121,6 +127,18 @@ impl Watched {
             "featureplane_source_age_seconds" => {
                 by_symbol(&|symbol| age(symbol, symbol.last_source_ns.get()))
             }
+            "featureplane_book_awaits_snapshot" => {
+                by_symbol(&|symbol| Some(Sample::State(symbol.awaits_snapshot.get() as f64)))
+            }
+            "featureplane_feed_connected" => {
+                self.by_feed(&|feed| Sample::State(feed.is_connected.get() as f64))
+            }
+            "featureplane_feed_connections" => feed(&|feed| &feed.connections),
+            "featureplane_feed_lost" => self.losses(),
+            "featureplane_feed_messages" => feed(&|feed| &feed.messages),
+            "featureplane_feed_snapshots_asked" => feed(&|feed| &feed.snapshots_asked),
+            "featureplane_feed_snapshots_failed" => feed(&|feed| &feed.snapshots_failed),
+            "featureplane_feed_rejected" => feed(&|feed| &feed.rejected),
             "featureplane_packet_to_engine_seconds" => one(Sample::Latency(&counters.to_engine)),
             "featureplane_packet_to_frame_seconds" => one(Sample::Latency(&counters.to_frame)),
             "featureplane_packet_to_end_seconds" => one(Sample::Latency(&counters.to_end)),
@@ -132,6 +150,25 @@ impl Watched {
             "featureplane_shadow_feature_mismatches" => self.mismatched_features(),
             _ => Vec::new(),
         }
+    }
+
+    fn by_feed(
+        &self,
+        value: &dyn Fn(&FeedCounters) -> Sample<'static>,
+    ) -> Vec<(Labels, Sample<'_>)> {
+        let rows =
+            self.feed.iter().map(|feed| (vec![("symbol", feed.symbol.clone())], value(feed)));
+        rows.collect()
+    }
+
+    fn losses(&self) -> Vec<(Labels, Sample<'_>)> {
+        let rows = self.feed.iter().flat_map(|feed| {
+            Loss::ALL.iter().zip(&feed.lost).map(|(loss, count)| {
+                let labels = vec![("symbol", feed.symbol.clone()), ("cause", loss.label().into())];
+                (labels, Sample::Count(count.get()))
+            })
+        });
+        rows.collect()
     }
 
     fn identity(&self) -> Labels {

@@ -137,6 +137,12 @@ impl PacketSender {
         &mut self.packet
     }
 
+    /// What the ring and its worker count.
+    #[cfg(feature = "feeds")]
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
     /// Sends the packet that was filled.
     ///
     /// # Errors
@@ -159,17 +165,34 @@ impl PacketSender {
                 Ok(Sent::Dropped)
             };
         }
-        if std::mem::take(&mut self.missed[symbol]) {
-            let mut loss = self.spare();
-            loss.symbol_id = self.packet.symbol_id;
-            loss.kind = PacketKind::Rejected;
-            (loss.ts_event_ns, loss.ts_recv_ns) = (self.packet.ts_event_ns, self.packet.ts_recv_ns);
-            self.push(loss)?;
+        if self.missed[symbol] {
+            self.tell_loss(symbol, self.packet.ts_event_ns, self.packet.ts_recv_ns)?;
         }
         let next = self.spare();
         let packet = std::mem::replace(&mut self.packet, next);
         self.push(packet)?;
         Ok(Sent::Queued)
+    }
+
+    /// Tells of packets that were dropped, when no further packet has done so yet and there is room: a
+    /// feed that falls silent after a loss would hide it.
+    #[cfg(feature = "feeds")]
+    pub(crate) fn tell_losses(&mut self, now_ns: i64) -> Result<(), Error> {
+        for symbol in 0..self.missed.len() {
+            if self.missed[symbol] && self.ring.slots() > 0 {
+                self.tell_loss(symbol, 0, now_ns)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_loss(&mut self, symbol: usize, ts_event_ns: i64, ts_recv_ns: i64) -> Result<(), Error> {
+        self.missed[symbol] = false;
+        let mut loss = self.spare();
+        loss.symbol_id = u32::try_from(symbol).unwrap_or(u32::MAX);
+        loss.kind = PacketKind::Rejected;
+        (loss.ts_event_ns, loss.ts_recv_ns) = (ts_event_ns, ts_recv_ns);
+        self.push(loss)
     }
 
     /// A packet that came back; a new one when more wait than ever before.

@@ -172,6 +172,7 @@ impl Plane {
         }
         let fates = counts.fates.iter().zip(symbol.counters().named());
         fates.for_each(|(count, (_, value))| count.set(value));
+        counts.awaits_snapshot.set(symbol.is_awaiting_snapshot().into());
         self.counters.events.add(packet.event_count());
         let step = Step { packet, frame, scores, engine: &self.engine };
         self.stages.iter_mut().for_each(|stage| stage.on_packet(&step));

@@ -100,7 +100,8 @@ fn drill(tape: &[Packet], shadow: &str) -> Drill {
         .with_stage(Box::new(runner))
         .with_stage(Box::new(shadow));
     let counters = Arc::clone(plane.counters());
-    let watched = Watched { counters, shadow: Some(shadow_counters), set: feature_set };
+    let watched =
+        Watched { counters, shadow: Some(shadow_counters), feed: Vec::new(), set: feature_set };
     let dashboard = Dashboard::new(&plane, watched.clone(), "drill", 64);
     let (metrics, address) = (Metrics::new(watched.clone()), "127.0.0.1:0".parse().unwrap());
     let server = Server::start(address, Metrics::new(watched), Some(dashboard)).unwrap();

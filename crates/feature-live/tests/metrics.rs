@@ -11,8 +11,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use feature_live::{
-    Dashboard, EngineTwin, MetricKind, Metrics, Plane, Report, Server, Shadow, ShadowOptions, Twin,
-    Watched, WorkerOptions, metric_specs, start,
+    Dashboard, EngineTwin, FeedCounters, Loss, MetricKind, Metrics, Plane, Report, Server, Shadow,
+    ShadowOptions, Twin, Watched, WorkerOptions, metric_specs, start,
 };
 use market::{engine, packets, plain, set, troubled};
 use market_model::Packet;
@@ -61,7 +61,9 @@ fn run(beside: impl FnOnce(SocketAddr) + Send + 'static) -> (Report, String) {
     let feature_set = Arc::clone(primary.feature_set());
     let plane = Plane::new(primary).with_stage(Box::new(shadow));
     let counters = Arc::clone(plane.counters());
-    let watched = Watched { counters, shadow: Some(shadow_counters), set: feature_set };
+    let feed = vec![Arc::new(FeedCounters::new("BTCUSDT"))];
+    feed[0].lost[Loss::Silent as usize].add(3);
+    let watched = Watched { counters, shadow: Some(shadow_counters), feed, set: feature_set };
     let dashboard = Dashboard::new(&plane, watched.clone(), "test", 1 << 17);
     let bind = "127.0.0.1:0".parse().unwrap();
     let server = Server::start(bind, Metrics::new(watched), Some(dashboard)).unwrap();
@@ -102,6 +104,7 @@ fn a_scrape_says_what_the_worker_counted_under_the_listed_names() {
             "featureplane_quality_frames_total{symbol=\"BTCUSDT\",flag=\"CROSSED_BOOK\"}",
             symbol.quality[6].get(),
         ),
+        ("featureplane_feed_lost_total{symbol=\"BTCUSDT\",cause=\"silent\"}", 3),
         ("featureplane_packet_to_frame_seconds_count", symbol.frames.get()),
         ("featureplane_packet_to_end_seconds_bucket{le=\"+Inf\"}", counters.packets.get()),
     ] {
@@ -185,7 +188,8 @@ fn an_address_that_is_taken_is_told() {
     let engine = engine(&set("core_v1"), &[packets(&troubled()).0]);
     let feature_set = Arc::clone(engine.feature_set());
     let counters = Arc::clone(Plane::new(engine).counters());
-    let metrics = Metrics::new(Watched { counters, shadow: None, set: feature_set });
+    let metrics =
+        Metrics::new(Watched { counters, shadow: None, feed: Vec::new(), set: feature_set });
     assert!(!metrics.text().contains("featureplane_shadow_checks"), "absent, not zero");
     let error = Server::start(address, metrics, None).unwrap_err().to_string();
     assert!(error.contains(&address.to_string()), "{error}");

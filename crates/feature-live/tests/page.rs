@@ -50,7 +50,7 @@ fn serve(
     let names: Vec<&str> = instruments.iter().map(|i| i.symbol.as_str()).collect();
     let plane = Plane::new(engine).with_latest(LatestWriter::in_memory(set, &names, &[]));
     let counters = Arc::clone(plane.counters());
-    let watched = Watched { counters, shadow: None, set: feature_set };
+    let watched = Watched { counters, shadow: None, feed: Vec::new(), set: feature_set };
     let canary =
         Canary { policy: Policy::parse(POLICY).unwrap(), rollout: Some(Rollout::new(state)) };
     let dashboard = Dashboard::new(&plane, watched.clone(), "test", 128).with_canary(canary);

@@ -27,10 +27,12 @@ pub(crate) mod hftbacktest;
 mod json;
 mod line_feed;
 mod lobster;
+mod note;
 pub(crate) mod npy;
 mod parquet;
 mod survey;
 mod tardis;
+pub(crate) mod venue;
 
 const SNIFF_BYTES: usize = 16 << 10;
 

@@ -21,6 +21,12 @@ pub mod hftbacktest {
     pub use crate::format::npy::Row;
 }
 
+/// Lines of venues, for programs that are connected to one, record one, or play one.
+pub mod venue {
+    pub use crate::bytes::MAX_LINE_BYTES;
+    pub use crate::format::venue::{RecordedLines, VenueLines, VenueReader};
+}
+
 pub mod sink;
 pub mod synthetic;
 pub mod write;

@@ -13,6 +13,7 @@ mod source;
 mod stream;
 
 pub use config::SyntheticConfig;
+pub use rng::Rng;
 pub use source::SyntheticSource;
 pub use stream::{SyntheticCounts, SyntheticStream};
 

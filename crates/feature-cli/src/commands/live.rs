@@ -8,16 +8,16 @@ use anyhow::Context;
 use feature_infer::{AnyModel, Model};
 use feature_live::canary::{Policy, Rollout};
 use feature_live::{
-    Canary, Dashboard, EngineTwin, Full, Idle, Latencies, Metrics, Pace, PaperResult,
-    PaperThreshold, Plane, Replay, Report, RingOptions, Server, Shadow, ShadowCounters,
-    ShadowOptions, StrategyRunner, Twin, Watched, Worker, WorkerOptions, start,
+    Canary, Dashboard, EngineTwin, FeedCounters, Full, Idle, Latencies, Metrics, PaperResult,
+    PaperThreshold, Plane, Report, RingOptions, Server, Shadow, ShadowCounters, ShadowOptions,
+    StrategyRunner, Twin, Watched, Worker, WorkerOptions, start,
 };
 use feature_parity::naive::Naive;
 use feature_runtime::{FeatureEngine, FeatureSet, LatestWriter};
-use market_io::OpenOptions;
 use market_model::{Packet, QualityFlags};
 use serde_json::{Value, json};
 
+use super::feed::{self, LiveFeed};
 use crate::args::{FullRing, Live, Twin as TwinArg};
 use crate::exit::{CHECK_FAILED, DONE, Usage};
 use crate::print;
@@ -25,20 +25,19 @@ use crate::progress;
 
 /// Runs until the feed ends or Ctrl-C comes; exit 1 when a shadow differed.
 pub(crate) fn run(args: &Live) -> anyhow::Result<u8> {
-    let mut replay = open(args)?;
+    let mut feed = LiveFeed::open(args)?;
+    let limit = feed::time("--duration", args.connection.duration.as_deref())?;
     let set = feature_runtime::load_set(&args.set)?;
     let model = args.model.as_deref().map(load_model).transpose()?;
     let mut engine = FeatureEngine::new(set);
-    for instrument in replay.instruments() {
-        engine.add_symbol(instrument.clone())?;
+    for instrument in feed.instruments() {
+        engine.add_symbol(instrument)?;
     }
-    let mut running = Running { paper: None, shadow: None };
+    let mut running = Running { paper: None, shadow: None, feed: feed.counters() };
     let plane = plane(args, engine, model.as_ref(), &mut running)?;
     let server = server(args, &plane, &running)?;
-    let pace = args.pace.parse::<Pace>().map_err(|e| Usage(format!("--pace: {e}")))?;
     let (mut sender, worker) = start(plane, &worker_options(args)).map_err(usage)?;
-    let stop = progress::interruption();
-    let sent = replay.send_all(&mut sender, pace, stop);
+    let sent = feed.send_all(&mut sender, progress::interruption_after(limit));
     drop(sender);
     // A worker that failed says more than the sender that noticed.
     let report = join(worker)?;
@@ -58,33 +57,7 @@ pub(crate) fn run(args: &Live) -> anyhow::Result<u8> {
 struct Running {
     paper: Option<Receiver<Vec<PaperResult>>>,
     shadow: Option<Arc<ShadowCounters>>,
-}
-
-fn open(args: &Live) -> anyhow::Result<Replay> {
-    let Some(files) = args.feed.strip_prefix("replay:") else {
-        let message = format!("--feed: `{}` is not of the form replay:FILE", args.feed);
-        return Err(Usage(message).into());
-    };
-    let format = args.format.parse().map_err(|e| Usage(format!("--format: {e}")))?;
-    let symbols: Vec<Option<&String>> = match args.symbols.as_slice() {
-        [] => vec![None],
-        several => several.iter().map(Some).collect(),
-    };
-    let mut sources = Vec::with_capacity(symbols.len());
-    for (symbol, symbol_id) in symbols.into_iter().zip(0..) {
-        let options = OpenOptions {
-            inputs: files.split('+').map(Into::into).collect(),
-            format,
-            symbol: symbol.cloned(),
-            tick_size: args.tick_size.clone(),
-            lot_size: args.lot_size.clone(),
-            symbol_id,
-            ..OpenOptions::default()
-        };
-        // Wrapped as in a job, so that the same mistake has the same exit code.
-        sources.push(market_io::open(&options).map_err(feature_extract::Error::from)?);
-    }
-    Ok(Replay::new(sources)?)
+    feed: Vec<Arc<FeedCounters>>,
 }
 
 fn load_model(path: &Path) -> anyhow::Result<Arc<AnyModel>> {
@@ -188,6 +161,7 @@ fn server(args: &Live, plane: &Plane, running: &Running) -> anyhow::Result<Optio
     let watched = Watched {
         counters: Arc::clone(plane.counters()),
         shadow: running.shadow.clone(),
+        feed: running.feed.clone(),
         set: Arc::clone(plane.engine().feature_set()),
     };
     let mut dashboard = Dashboard::new(plane, watched.clone(), &args.feed, args.ring);
@@ -265,6 +239,7 @@ fn summary(args: &Live, report: &Report, running: &Running) -> Value {
         "to_frame_ns": to_frame,
         "to_end_ns": to_end,
         "symbols": symbols.collect::<Vec<_>>(),
+        "connections": feed::connections(&running.feed),
         "paper": paper,
         "shadow": shadow,
     })
@@ -312,6 +287,9 @@ fn show(summary: &Value) {
     }
     for result in summary["paper"].as_array().into_iter().flatten() {
         print::line(format_args!("paper: {result}"));
+    }
+    for connection in summary["connections"].as_array().into_iter().flatten() {
+        print::line(format_args!("connection: {connection}"));
     }
     if summary["shadow"].is_object() {
         let shadow = &summary["shadow"];

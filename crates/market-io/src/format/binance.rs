@@ -16,6 +16,7 @@ use self::message::{Depth, Message, Snapshot, TradeText, read};
 use self::sync::{Chain, Ids, Sync, Verdict};
 use super::grid::Grid;
 use super::line_feed::{LineDecoder, LineFeed, Refusal, no_snapshot};
+use super::note;
 use crate::bytes::Lines;
 use crate::error::{Error, FieldFault, excerpt};
 use crate::source::{OpenOptions, Source, SourceStats, UntilEnd};
@@ -33,19 +34,16 @@ pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     let found = survey::survey(options)?;
     let decoder = Decoder {
         grid: Grid::new(&found.instrument, options.strict_scale),
-        sync: Sync::new(found.chain),
-        chain: found.chain,
-        instrument: found.instrument,
         is_filtered: options.symbol.is_some(),
         is_mixed: found.is_mixed,
         has_single_trades: found.has_single_trades,
-        last_event_ns: 0,
+        ..Decoder::live(found.instrument, found.chain)
     };
     Ok(Box::new(UntilEnd::new(LineFeed::new(Lines::open(&options.inputs)?, decoder))))
 }
 
 /// Turns messages into packets.
-struct Decoder {
+pub(super) struct Decoder {
     instrument: Instrument,
     grid: Grid,
     chain: Chain,
@@ -70,6 +68,9 @@ impl LineDecoder for Decoder {
     ) -> Result<bool, Refusal> {
         let (local_ns, json) = split_local_ns(line)?;
         packet.ts_recv_ns = checked_ns("local time", Some(local_ns))?;
+        if note::is_note(json)? {
+            return Ok(false);
+        }
         match read(json, Some(&self.instrument.symbol))? {
             Message::Depth(depth) => Ok(self.depth(&depth, packet, stats)?),
             Message::Trade(trade) => Ok(self.trade(&trade, packet, stats)?),
@@ -93,6 +94,10 @@ impl LineDecoder for Decoder {
         self.sync.lose_book();
     }
 
+    fn awaits_snapshot(&self) -> bool {
+        self.sync.is_waiting()
+    }
+
     fn end(&self, lines: &Lines, stats: &SourceStats) -> Result<(), Error> {
         if stats.snapshots > 0 {
             return Ok(());
@@ -102,6 +107,20 @@ impl LineDecoder for Decoder {
 }
 
 impl Decoder {
+    /// A decoder of a connection, on which one symbol and its single trades were asked for.
+    pub(super) fn live(instrument: Instrument, chain: Chain) -> Self {
+        Self {
+            grid: Grid::new(&instrument, false),
+            sync: Sync::new(chain),
+            chain,
+            instrument,
+            is_filtered: true,
+            is_mixed: false,
+            has_single_trades: true,
+            last_event_ns: 0,
+        }
+    }
+
     fn depth(
         &mut self,
         depth: &Depth<'_>,

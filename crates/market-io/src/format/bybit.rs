@@ -16,6 +16,7 @@ use super::calendar::{Unit, unix_ns};
 use super::grid::Grid;
 use super::json::{decimal_text, each_row, number, object, present, text, typed};
 use super::line_feed::{LineDecoder, LineFeed, Refusal, no_snapshot};
+use super::note;
 use super::survey::Survey;
 use crate::bytes::Lines;
 use crate::error::{Error, FieldFault, excerpt};
@@ -71,6 +72,7 @@ enum Topic {
 /// One line; the content is still text.
 struct Message<'a> {
     local_ns: i64,
+    json: &'a [u8],
     topic: Topic,
     name: Cow<'a, str>,
     outer: Outer<'a>,
@@ -102,7 +104,7 @@ impl<'a> Message<'a> {
             (Some("publicTrade"), Some(_), None, None) => Topic::Trades,
             _ => Topic::Other,
         };
-        Ok(Self { local_ns, topic, name, outer })
+        Ok(Self { local_ns, json, topic, name, outer })
     }
 
     fn symbol(&self) -> &str {
@@ -137,10 +139,9 @@ pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     let (instrument, levels) = survey(options)?;
     let decoder = Decoder {
         grid: Grid::new(&instrument, options.strict_scale),
-        instrument,
-        levels,
+        levels: Some(levels),
         is_filtered: options.symbol.is_some(),
-        has_book: false,
+        ..Decoder::live(instrument)
     };
     Ok(Box::new(UntilEnd::new(LineFeed::new(Lines::open(&options.inputs)?, decoder))))
 }
@@ -161,6 +162,9 @@ fn survey(options: &OpenOptions) -> Result<(Instrument, u32), Error> {
             }
         };
         let is_known = message.topic != Topic::Other;
+        if !is_known {
+            survey.note(message.json);
+        }
         if is_known && survey.admits(message.symbol(), || lines.location())? {
             if let Topic::Book(levels) = message.topic {
                 deepest = deepest.max(levels);
@@ -195,14 +199,18 @@ fn learn(message: &Message<'_>, survey: &mut Survey<'_>) -> Result<(), FieldFaul
 }
 
 /// Turns lines into packets.
-struct Decoder {
+pub(super) struct Decoder {
     instrument: Instrument,
     grid: Grid,
-    /// Levels of the book that is read; others of the stream are left out.
-    levels: u32,
+    /// Levels of the book that is read, others of the stream are left out; `None` when one was asked for.
+    levels: Option<u32>,
     is_filtered: bool,
     /// A snapshot has come: changes can be applied.
     has_book: bool,
+    /// Id of the last message of the book.
+    last_id: u64,
+    /// An id was missing: the engine has no book either (rule D3).
+    has_gap: bool,
 }
 
 impl LineDecoder for Decoder {
@@ -220,6 +228,9 @@ impl LineDecoder for Decoder {
         let message = Message::read(line)?;
         packet.ts_recv_ns = message.local_ns;
         if message.topic == Topic::Other {
+            if note::is_note(message.json)? {
+                return Ok(false);
+            }
             let kind = message.name.split('.').next().unwrap_or_default();
             stats.ignore(if kind.is_empty() { b"answer" } else { kind.as_bytes() });
             return Ok(false);
@@ -233,7 +244,9 @@ impl LineDecoder for Decoder {
         }
         match message.topic {
             Topic::Trades => Ok(self.trades(&message, packet, stats)?),
-            Topic::Book(levels) if levels == self.levels => Ok(self.book(&message, packet, stats)?),
+            Topic::Book(levels) if self.levels.is_none_or(|wanted| wanted == levels) => {
+                Ok(self.book(&message, packet, stats)?)
+            }
             _ => {
                 stats.ignore(b"book of fewer levels");
                 Ok(false)
@@ -245,6 +258,10 @@ impl LineDecoder for Decoder {
         self.has_book = false;
     }
 
+    fn awaits_snapshot(&self) -> bool {
+        !self.has_book || self.has_gap
+    }
+
     fn end(&self, lines: &Lines, stats: &SourceStats) -> Result<(), Error> {
         if stats.depth_updates == 0 || stats.snapshots > 0 {
             return Ok(());
@@ -254,6 +271,19 @@ impl LineDecoder for Decoder {
 }
 
 impl Decoder {
+    /// A decoder of a connection, on which one book of one symbol was asked for.
+    pub(super) fn live(instrument: Instrument) -> Self {
+        Self {
+            grid: Grid::new(&instrument, false),
+            instrument,
+            levels: None,
+            is_filtered: true,
+            has_book: false,
+            last_id: 0,
+            has_gap: false,
+        }
+    }
+
     fn book(
         &mut self,
         message: &Message<'_>,
@@ -288,13 +318,15 @@ impl Decoder {
         packet.seq = id;
         if is_snapshot {
             packet.kind = PacketKind::Snapshot;
-            self.has_book = true;
+            (self.has_book, self.has_gap, self.last_id) = (true, false, id);
             return Ok(true);
         }
         if !self.has_book {
             stats.dropped_updates += 1;
             return Ok(false);
         }
+        self.has_gap |= id > self.last_id + 1;
+        self.last_id = self.last_id.max(id);
         // Ids of one book count its messages.
         (packet.first_seq, packet.prev_seq) = (id, id - 1);
         if packet.run_ends.is_empty() {

@@ -16,7 +16,7 @@ use super::MAX_LEVELS_PER_SIDE;
 use super::calendar::{Unit, unix_ns};
 use super::grid::Grid;
 use super::json::{decimal_text, each_row, number, object, present, text};
-use super::line_feed::{LineDecoder, LineFeed, Refusal, read_line};
+use super::line_feed::{self, LineDecoder, LineFeed, Refusal};
 use super::survey::Survey;
 use crate::bytes::Lines;
 use crate::error::{Error, FieldFault, Location, excerpt};
@@ -224,10 +224,7 @@ fn time_ns(field: &'static str, raw: Option<&RawValue>) -> Result<i64, FieldFaul
 /// assert_eq!(packet.levels.len(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct LineReader {
-    decoder: Decoder,
-    stats: SourceStats,
-}
+pub struct LineReader(line_feed::LineReader<Decoder>);
 
 /// What the nonces of order books say; [`open`] finds it out from the first lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -257,19 +254,19 @@ impl LineReader {
             is_filtered: true,
             last_nonce: 0,
         };
-        Self { decoder, stats: SourceStats::default() }
+        Self(line_feed::LineReader::new(decoder))
     }
 
     /// The instrument, with its feed and sequencing.
     #[must_use]
     pub fn instrument(&self) -> &Instrument {
-        &self.decoder.instrument
+        &self.0.decoder.instrument
     }
 
     /// What has been read, refused and left out so far.
     #[must_use]
     pub fn stats(&self) -> &SourceStats {
-        &self.stats
+        &self.0.stats
     }
 
     /// Reads a line into a packet; `true` when there is one. A line that cannot be used, or `None` for
@@ -281,12 +278,12 @@ impl LineReader {
         packet: &mut Packet,
     ) -> bool {
         // The caller chose the symbol: another one is left out, never an error.
-        read_line(&mut self.decoder, line, place, packet, &mut self.stats).unwrap_or(false)
+        self.0.read(line, place, packet).unwrap_or(false)
     }
 
     /// Appends what a later packet depends on.
     pub fn save(&self, out: &mut StateWriter) {
-        out.u64(self.decoder.last_nonce);
+        out.u64(self.0.decoder.last_nonce);
     }
 
     /// Continues from what [`LineReader::save`] wrote.
@@ -295,7 +292,7 @@ impl LineReader {
     ///
     /// [`StateError`] at the end of the bytes.
     pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), StateError> {
-        self.decoder.last_nonce = from.u64()?;
+        self.0.decoder.last_nonce = from.u64()?;
         Ok(())
     }
 }

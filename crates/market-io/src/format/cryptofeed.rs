@@ -8,7 +8,7 @@ mod message;
 
 use market_model::{BookOp, Instrument, Level, Packet, PacketKind, Sequencing, Trade};
 
-use self::capture::{Received, received};
+pub(super) use self::capture::{Received, received};
 use self::checksum::TextBook;
 use self::message::{BookText, Content, Message, TradeText, messages};
 use super::MAX_LEVELS_PER_SIDE;
@@ -16,6 +16,7 @@ use super::calendar::{Unit, unix_ns};
 use super::grid::Grid;
 use super::json::each_row;
 use super::line_feed::{LineDecoder, LineFeed, Refusal};
+use super::note;
 use super::survey::Survey;
 use crate::bytes::Lines;
 use crate::error::{Error, FieldFault, excerpt};
@@ -27,10 +28,8 @@ pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
     let instrument = survey(options)?;
     let decoder = Decoder {
         grid: Grid::new(&instrument, options.strict_scale),
-        instrument,
         is_filtered: options.symbol.is_some(),
-        book: TextBook::default(),
-        has_book: false,
+        ..Decoder::live(instrument)
     };
     Ok(Box::new(UntilEnd::new(LineFeed::new(Lines::open(&options.inputs)?, decoder))))
 }
@@ -49,6 +48,9 @@ fn survey(options: &OpenOptions) -> Result<Instrument, Error> {
                 continue;
             }
         };
+        if survey.note(text.as_bytes()) {
+            continue;
+        }
         // What cannot be read is refused when its turn comes.
         for message in messages(&text).unwrap_or_default() {
             if survey.admits_either(&message.symbol, message.short(), || lines.location())? {
@@ -87,13 +89,15 @@ fn learn(message: &Message<'_>, survey: &mut Survey<'_>) -> Result<(), FieldFaul
 }
 
 /// Turns lines into packets.
-struct Decoder {
+pub(super) struct Decoder {
     instrument: Instrument,
     grid: Grid,
     is_filtered: bool,
     book: TextBook,
     /// The book is whole: changes can be applied and checksums compared.
     has_book: bool,
+    /// A checksum was another: the engine has no book either.
+    is_wrong: bool,
 }
 
 impl LineDecoder for Decoder {
@@ -116,6 +120,9 @@ impl LineDecoder for Decoder {
             }
         };
         packet.ts_recv_ns = recv_ns;
+        if note::is_note(text.as_bytes())? {
+            return Ok(false);
+        }
         let messages = messages(&text)?;
         if messages.is_empty() {
             stats.ignore(b"other message");
@@ -139,9 +146,25 @@ impl LineDecoder for Decoder {
     fn lose_book(&mut self) {
         self.has_book = false;
     }
+
+    fn awaits_snapshot(&self) -> bool {
+        !self.has_book || self.is_wrong
+    }
 }
 
 impl Decoder {
+    /// A decoder of a connection, on which one symbol was asked for.
+    pub(super) fn live(instrument: Instrument) -> Self {
+        Self {
+            grid: Grid::new(&instrument, false),
+            instrument,
+            is_filtered: true,
+            book: TextBook::default(),
+            has_book: false,
+            is_wrong: false,
+        }
+    }
+
     fn book(
         &mut self,
         text: &BookText<'_>,
@@ -154,7 +177,7 @@ impl Decoder {
             packet.levels.clear();
             packet.run_ends.clear();
             self.book.clear();
-            self.has_book = true;
+            (self.has_book, self.is_wrong) = (true, false);
         } else if !self.has_book {
             stats.dropped_updates += 1;
             return Ok(());
@@ -174,6 +197,7 @@ impl Decoder {
             if self.book.checksum(text.scheme) != checksum {
                 stats.checksum_mismatches += 1;
                 packet.checksum_mismatch = true;
+                self.is_wrong = true;
             }
         }
         Ok(())

@@ -41,45 +41,62 @@ pub(super) trait LineDecoder: Send {
     /// Called after a refused line, of which the engine loses its book (rule D11).
     fn lose_book(&mut self) {}
 
+    /// Whether nothing but a snapshot will give a book.
+    fn awaits_snapshot(&self) -> bool {
+        false
+    }
+
     /// Judges the whole input at its end.
     fn end(&self, _lines: &Lines, _stats: &SourceStats) -> Result<(), Error> {
         Ok(())
     }
 }
 
-/// Reads one line, `None` for one that was too long to keep; `true` when the packet is to be handed
-/// out. A refused line gives a packet of kind `Rejected`.
-///
-/// # Errors
-///
-/// The name of a second symbol.
-#[inline]
-pub(super) fn read_line(
-    decoder: &mut impl LineDecoder,
-    line: Option<&[u8]>,
-    location: impl FnOnce() -> Location,
-    packet: &mut Packet,
-    stats: &mut SourceStats,
-) -> Result<bool, String> {
-    stats.records += 1;
-    packet.clear();
-    let result = match line.map(<[u8]>::trim_ascii_end) {
-        Some(b"") => Ok(false),
-        Some(line) => decoder.line(line, packet, stats),
-        None => Err(Refusal::Line(too_long())),
-    };
-    match result {
-        Ok(false) => return Ok(false),
-        Ok(true) => {}
-        Err(Refusal::SecondSymbol(second)) => return Err(second),
-        Err(Refusal::Line(fault)) => {
-            stats.refuse(packet, fault.at(location(), &decoder.instrument().symbol));
-            decoder.lose_book();
-        }
+/// A decoder with its statistics: one line in, at most one packet out.
+pub(super) struct LineReader<D> {
+    pub(super) decoder: D,
+    pub(super) stats: SourceStats,
+}
+
+impl<D: LineDecoder> LineReader<D> {
+    pub(super) fn new(decoder: D) -> Self {
+        Self { decoder, stats: SourceStats::default() }
     }
-    packet.symbol_id = decoder.instrument().symbol_id;
-    stats.count(packet);
-    Ok(true)
+
+    /// Reads one line, `None` for one that was too long to keep; `true` when the packet is to be
+    /// handed out. A refused line gives a packet of kind `Rejected`.
+    ///
+    /// # Errors
+    ///
+    /// The name of a second symbol.
+    #[inline]
+    pub(super) fn read(
+        &mut self,
+        line: Option<&[u8]>,
+        location: impl FnOnce() -> Location,
+        packet: &mut Packet,
+    ) -> Result<bool, String> {
+        let Self { decoder, stats } = self;
+        stats.records += 1;
+        packet.clear();
+        let result = match line.map(<[u8]>::trim_ascii_end) {
+            Some(b"") => Ok(false),
+            Some(line) => decoder.line(line, packet, stats),
+            None => Err(Refusal::Line(too_long())),
+        };
+        match result {
+            Ok(false) => return Ok(false),
+            Ok(true) => {}
+            Err(Refusal::SecondSymbol(second)) => return Err(second),
+            Err(Refusal::Line(fault)) => {
+                stats.refuse(packet, fault.at(location(), &decoder.instrument().symbol));
+                decoder.lose_book();
+            }
+        }
+        packet.symbol_id = decoder.instrument().symbol_id;
+        stats.count(packet);
+        Ok(true)
+    }
 }
 
 /// The error of an input that changes a book which it never gives.
@@ -94,44 +111,43 @@ pub(super) fn no_snapshot(instrument: &Instrument, lines: &Lines, stats: &Source
 /// Packets of lines.
 pub(super) struct LineFeed<D> {
     lines: Lines,
-    stats: SourceStats,
-    decoder: D,
+    reader: LineReader<D>,
 }
 
 impl<D: LineDecoder> LineFeed<D> {
     pub(super) fn new(lines: Lines, decoder: D) -> Self {
-        Self { lines, stats: SourceStats::default(), decoder }
+        Self { lines, reader: LineReader::new(decoder) }
     }
 }
 
 impl<D: LineDecoder> Feed for LineFeed<D> {
     fn instrument(&self) -> &Instrument {
-        self.decoder.instrument()
+        self.reader.decoder.instrument()
     }
 
     fn advance(&mut self, packet: &mut Packet) -> Result<bool, Error> {
-        let Self { lines, stats, decoder } = self;
+        let Self { lines, reader } = self;
         while let Some(line) = lines.next_line()? {
             let text = match line {
                 Line::Text(range) => Some(lines.text(range)),
                 Line::TooLong => None,
             };
-            match read_line(decoder, text, || lines.location(), packet, stats) {
+            match reader.read(text, || lines.location(), packet) {
                 Ok(false) => {}
                 Ok(true) => return Ok(true),
                 Err(second) => {
-                    let first = excerpt(decoder.instrument().symbol.as_bytes());
+                    let first = excerpt(reader.decoder.instrument().symbol.as_bytes());
                     let location = lines.location();
                     return Err(Error::SeveralSymbols { location, first, second });
                 }
             }
         }
-        decoder.end(lines, stats)?;
+        reader.decoder.end(lines, &reader.stats)?;
         Ok(false)
     }
 
     fn stats(&self) -> &SourceStats {
-        &self.stats
+        &self.reader.stats
     }
 
     fn progress(&self) -> (u64, u64) {

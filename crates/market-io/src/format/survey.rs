@@ -7,6 +7,7 @@ use std::path::Path;
 use market_model::{Decimal, Instrument};
 
 use super::grid::{decimal_step, decimals, is_noisy};
+use super::note::{self, Note};
 use crate::bytes::{Line, Lines};
 use crate::error::{Error, Fault, Location, excerpt};
 use crate::source::OpenOptions;
@@ -29,6 +30,8 @@ pub(super) struct Survey<'a> {
     price_decimals: usize,
     qty_decimals: usize,
     records: u64,
+    /// Tick and lot size, where the recorder wrote them.
+    noted: Option<(String, String)>,
     first_fault: Option<Fault>,
 }
 
@@ -41,6 +44,7 @@ impl<'a> Survey<'a> {
             price_decimals: 0,
             qty_decimals: 0,
             records: 0,
+            noted: None,
             first_fault: None,
         }
     }
@@ -126,6 +130,15 @@ impl<'a> Survey<'a> {
         self.qty_decimals = self.qty_decimals.max(clean_decimals(text));
     }
 
+    /// Takes the sizes of a note of our recorder; `true` when the message is one.
+    pub(super) fn note(&mut self, json: &[u8]) -> bool {
+        let note = note::read(json);
+        if let Ok(Some(Note::Recording { tick_size, lot_size })) = &note {
+            self.noted.get_or_insert_with(|| (tick_size.clone(), lot_size.clone()));
+        }
+        !matches!(note, Ok(None))
+    }
+
     pub(super) fn fault(&mut self, fault: impl FnOnce() -> Fault) {
         self.first_fault.get_or_insert_with(fault);
     }
@@ -144,8 +157,11 @@ impl<'a> Survey<'a> {
             });
         };
         let options = self.options;
-        let tick = options.tick_size.clone().unwrap_or_else(|| decimal_step(self.price_decimals));
-        let lot = options.lot_size.clone().unwrap_or_else(|| decimal_step(self.qty_decimals));
+        let (noted_tick, noted_lot) = self.noted.unzip();
+        let tick = options.tick_size.clone().or(noted_tick);
+        let tick = tick.unwrap_or_else(|| decimal_step(self.price_decimals));
+        let lot = options.lot_size.clone().or(noted_lot);
+        let lot = lot.unwrap_or_else(|| decimal_step(self.qty_decimals));
         Ok(Instrument::new(options.symbol_id, &symbol, &tick, &lot)?)
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Logarithms are integer approximations, so that a seed means the same market on every machine.
 
-/// The generator.
+/// A generator of random numbers: the same seed gives the same numbers on every machine.
 #[derive(Debug, Clone)]
-pub(super) struct Rng([u64; 4]);
+pub struct Rng([u64; 4]);
 
 impl Rng {
-    pub(super) fn new(seed: u64) -> Self {
+    /// A generator; every seed is good.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         let mut state = seed;
         Self([(); 4].map(|()| {
             state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -33,7 +35,7 @@ impl Rng {
 
     /// Uniform in `0..bound`; 0 when the bound is 0.
     #[inline]
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 

@@ -47,6 +47,8 @@ const FENCED: &[(&str, &[&str])] = &[
     ("parquet", &["market-io", "feature-extract", "feature-py"]),
     ("hyper", &["feature-live"]),
     ("tokio", &["feature-live"]),
+    ("tokio-rustls", &["feature-live"]),
+    ("tokio-tungstenite", &["feature-live"]),
     ("hftbacktest", &["feature-hftbacktest"]),
 ];
 

@@ -9,6 +9,7 @@ use super::sync::Chain;
 use crate::bytes::{Line, Lines};
 use crate::error::{Error, Fault, FieldFault, Location};
 use crate::format::grid::{decimal_step, decimals};
+use crate::format::note::{self, Note};
 use crate::source::OpenOptions;
 
 /// Lines that are looked at, counted from the first one of the symbol.
@@ -38,6 +39,8 @@ struct Findings {
     price_decimals: usize,
     qty_decimals: usize,
     lines: u64,
+    /// Tick and lot size, where the recorder wrote them.
+    noted: Option<(String, String)>,
     first_fault: Option<Fault>,
 }
 
@@ -62,8 +65,11 @@ pub(super) fn survey(options: &OpenOptions) -> Result<Survey, Error> {
     let Some(symbol) = findings.symbol.clone() else {
         return Err(nothing_found(path, wanted, findings));
     };
-    let tick = options.tick_size.clone().unwrap_or_else(|| decimal_step(findings.price_decimals));
-    let lot = options.lot_size.clone().unwrap_or_else(|| decimal_step(findings.qty_decimals));
+    let (noted_tick, noted_lot) = findings.noted.take().unzip();
+    let tick = options.tick_size.clone().or(noted_tick);
+    let tick = tick.unwrap_or_else(|| decimal_step(findings.price_decimals));
+    let lot = options.lot_size.clone().or(noted_lot);
+    let lot = lot.unwrap_or_else(|| decimal_step(findings.qty_decimals));
     let mut instrument = Instrument::new(options.symbol_id, &symbol, &tick, &lot)?;
     let is_futures = findings.has_prev_id || findings.has_trade_kind;
     let venue = match (is_futures, findings.has_pair) {
@@ -110,7 +116,12 @@ impl Findings {
         }
         self.lines += u64::from(self.symbol.is_some());
         let located = |fault: FieldFault| fault.at(location(), wanted.unwrap_or_default());
-        let read = split_local_ns(line).and_then(|(ns, json)| Ok((ns, read(json, None)?)));
+        let read = split_local_ns(line).and_then(|(ns, json)| {
+            if let Some(Note::Recording { tick_size, lot_size }) = note::read(json)? {
+                self.noted.get_or_insert((tick_size, lot_size));
+            }
+            Ok((ns, read(json, None)?))
+        });
         let (local_ns, message) = match read {
             Ok(read) => read,
             Err(fault) => {

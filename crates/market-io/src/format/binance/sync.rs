@@ -86,6 +86,11 @@ impl Sync {
         }
     }
 
+    /// Whether there is no book until a snapshot connects.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.phase == Phase::Waiting
+    }
+
     /// Whether nothing is missing between id `last` and an update.
     const fn continues(&self, last: u64, ids: Ids) -> bool {
         match self.chain {

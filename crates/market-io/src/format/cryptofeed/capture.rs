@@ -10,7 +10,7 @@ use crate::format::calendar::{Unit, unix_ns};
 use crate::format::json::{decimal_text, object, text};
 
 /// What a line holds.
-pub(super) enum Received<'a> {
+pub(in crate::format) enum Received<'a> {
     /// A message of the venue.
     Message { text: Cow<'a, str>, recv_ns: i64 },
     /// Anything else, by kind; empty for a blank line.
@@ -50,7 +50,7 @@ fn split_v1(line: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Reads one line.
-pub(super) fn received(line: &[u8]) -> Result<Received<'_>, FieldFault> {
+pub(in crate::format) fn received(line: &[u8]) -> Result<Received<'_>, FieldFault> {
     let line = line.trim_ascii();
     if line.is_empty() {
         return Ok(Received::Other(""));
