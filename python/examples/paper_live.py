@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,9 @@ from paper_strategy import SET, QueueLean
 
 import featureplane as fp
 from featureplane.live import LatestFrames
+from featureplane.quality import QualityFlags
+
+VENUE = "binance-usdm"
 
 
 def follow(table: Path, strategy: QueueLean) -> tuple[int, int]:
@@ -25,7 +29,8 @@ def follow(table: Path, strategy: QueueLean) -> tuple[int, int]:
             latest = frames.read(symbol)
             if latest is not None and latest.published > last:
                 values = [latest.value(name) for name in strategy.required_features]
-                strategy.decide(values, latest.quality_flags)
+                # The minute is an old one by the clock of today.
+                strategy.decide(values, latest.quality_flags & ~QualityFlags.STALE_INPUT)
                 seen, last = seen + 1, latest.published
             elif is_over:
                 return seen, last - seen
@@ -34,16 +39,23 @@ def follow(table: Path, strategy: QueueLean) -> tuple[int, int]:
 
 
 def main() -> tuple[int, int, int]:
-    """Trade a synthetic minute at twenty times its pace; frames seen, frames missed, trades."""
+    """Trade a synthetic minute that a server plays as Binance; frames seen, frames missed, trades."""
     strategy = QueueLean()
+    command = [sys.executable, "-m", "featureplane"]
     with tempfile.TemporaryDirectory() as folder:
-        log, table = Path(folder) / "minute.ndjson", Path(folder) / "latest.fp"
-        fp.write_synthetic(log, kind="events", seed=7, duration_s=60.0, gaps=1)
-        live = [sys.executable, "-m", "featureplane", "live", "--feed", f"replay:{log}", "--pace", "20x"]
-        with subprocess.Popen([*live, "--latest", str(table)], stdout=subprocess.DEVNULL) as process:
-            while not table.exists() and process.poll() is None:
-                time.sleep(0.01)
-            seen, missed = follow(table, strategy)
+        day, table = Path(folder) / "minute.gz", Path(folder) / "latest.fp"
+        fp.write_synthetic(day, kind="binance", seed=7, duration_s=60.0, gaps=1)
+        play = [*command, "replay-server", "--venue", VENUE, "--input", str(day), "--pace", "20x"]
+        with subprocess.Popen(play, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
+            assert server.stderr is not None
+            endpoint = server.stderr.readline().split()[-1]
+            live = [*command, "live", "--feed", f"{VENUE}:BTCUSDT", "--endpoint", endpoint]
+            live += ["--duration", "4s", "--latest", str(table)]
+            with subprocess.Popen(live, stdout=subprocess.DEVNULL) as process:
+                while not table.exists() and process.poll() is None:
+                    time.sleep(0.01)
+                seen, missed = follow(table, strategy)
+            server.send_signal(signal.SIGINT)
     print(f"{seen} frames seen, {missed} missed, {strategy.trades} trades, position {strategy.position}")
     return seen, missed, strategy.trades
 
