@@ -17,6 +17,9 @@ use pages::{PAGE_BITS, PAGE_LEVELS, Pages};
 /// Levels that one side may hold (rule D23).
 pub const MAX_LEVELS: usize = 50_000;
 
+// The number of a page before the window must not come out as one of its pages.
+const _: () = assert!(usize::BITS == 64, "numbers of pages are cast");
+
 /// Packets between two moves of the window, so that a hostile feed cannot make us rebuild always.
 const RECENTRE_EVERY: u32 = 1_024;
 
@@ -125,7 +128,7 @@ impl Ladder {
         let mut done = levels.len();
         for (index, level) in levels.iter().enumerate() {
             let key = if IS_ASK { -level.price_ticks } else { level.price_ticks };
-            let number = usize::try_from((key >> PAGE_BITS) - first).unwrap_or(usize::MAX);
+            let number = ((key >> PAGE_BITS) - first).cast_unsigned() as usize;
             let (Some(true), Some(page)) = (is_open.get(number), pages.get_mut(number)) else {
                 done = index;
                 break;
