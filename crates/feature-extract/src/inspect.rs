@@ -5,7 +5,7 @@ use feature_runtime::SymbolEngine;
 use hdrhistogram::Histogram;
 use lob_engine::BookShape;
 use market_io::OpenOptions;
-use market_model::{BookView, Packet, Side};
+use market_model::{BookView, Packet, Side, decimal_text};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -95,7 +95,7 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
     let stats = source.stats();
     let quote = |side| {
         let best = engine.book().best(side)?;
-        Some(decimal(best.price_ticks * instrument.tick_scaled, instrument.price_scale))
+        Some(decimal_text(best.price_ticks * instrument.tick_scaled, instrument.price_scale))
     };
     let faults = engine.book().order_faults();
     let levels = |side| engine.book().levels(side).len() as u64;
@@ -103,8 +103,8 @@ pub fn inspect(options: &OpenOptions) -> Result<Inspection, Error> {
         inputs: options.inputs.iter().map(|path| path.display().to_string()).collect(),
         symbol: instrument.symbol.clone(),
         venue: instrument.venue.clone(),
-        tick_size: decimal(instrument.tick_scaled, instrument.price_scale),
-        lot_size: decimal(instrument.lot_scaled, instrument.qty_scale),
+        tick_size: decimal_text(instrument.tick_scaled, instrument.price_scale),
+        lot_size: decimal_text(instrument.lot_scaled, instrument.qty_scale),
         records: stats.records,
         packets: tally.packets,
         book_packets: tally.book_packets,
@@ -217,15 +217,6 @@ impl Latencies {
         let median = if rank < below { -magnitude } else { magnitude };
         vec![low, median.clamp(low, high), high]
     }
-}
-
-/// A scaled integer as decimal text.
-#[must_use]
-pub fn decimal(scaled: i64, scale: u8) -> String {
-    let digits = format!("{:0width$}", scaled.unsigned_abs(), width = usize::from(scale) + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - usize::from(scale));
-    let sign = if scaled < 0 { "-" } else { "" };
-    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 #[cfg(test)]

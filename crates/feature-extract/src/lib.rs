@@ -29,7 +29,7 @@ pub use checkpoint::CheckpointOptions;
 pub use convert::{Conversion, Converted, Target, convert};
 pub use emission::{Emission, parse_duration_ns, parse_time_ns};
 pub use error::Error;
-pub use inspect::{Inspection, decimal, inspect};
+pub use inspect::{Inspection, inspect};
 pub use job::{Destination, Job, Observer, Output, run, run_all};
 pub use rows::RowMaker;
 pub use summary::{Summary, quality_names};

@@ -56,7 +56,7 @@ fn values(open: &OpenOptions) -> Vec<(i64, u64, u32, Vec<Option<u64>>)> {
 
 /// Options that give an array the names and sizes of the recording.
 fn like(instrument: &Instrument, path: &Path) -> OpenOptions {
-    let size = |scaled, scale| Some(feature_extract::decimal(scaled, scale));
+    let size = |scaled, scale| Some(market_model::decimal_text(scaled, scale));
     OpenOptions {
         format: Format::Hftbacktest,
         symbol: Some(instrument.symbol.clone()),

@@ -113,6 +113,14 @@ pub struct SymbolCounters {
     pub awaits_snapshot: Count,
 }
 
+impl SymbolCounters {
+    /// Names of the quality bits that frames carried, and how many did.
+    pub fn quality_frames(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let named = QualityFlags::KNOWN.iter_names().zip(&self.quality);
+        named.map(|((name, _), count)| (name, count.get())).filter(|(_, frames)| *frames > 0)
+    }
+}
+
 /// What the live plane counts. The sender writes `sent`, `full_waits` and `dropped`, the worker the rest.
 #[derive(Debug, Default)]
 pub struct Counters {

@@ -7,7 +7,7 @@ mod shown;
 
 use feature_kernel::frame::bit;
 use feature_runtime::{FeatureValue, Latest, LatestReader};
-use market_model::{Instrument, QualityFlags};
+use market_model::Instrument;
 use serde_json::{Map, Value, json};
 
 use crate::canary::{Policy, Rollout, Series, State, Streak, evaluate};
@@ -115,10 +115,9 @@ impl Dashboard {
     }
 
     fn symbol(&self, symbol: &SymbolCounters, now_ns: i64) -> Value {
-        let quality = QualityFlags::KNOWN.iter_names().zip(&symbol.quality);
-        let quality = quality.filter(|(_, count)| count.get() > 0);
-        let quality: Map<String, Value> =
-            quality.map(|((flag, _), count)| (flag.to_owned(), count.get().into())).collect();
+        let quality =
+            symbol.quality_frames().map(|(name, frames)| (name.to_owned(), frames.into()));
+        let quality: Map<String, Value> = quality.collect();
         let names = lob_engine::Counters::default().named();
         let fates: Map<String, Value> = names
             .iter()

@@ -1,14 +1,10 @@
 //! One page over plain HTTP.
 
-use std::time::Duration;
-
 use hyper::Uri;
 use tokio::net::TcpStream;
 
 use crate::error::Error;
-use crate::http::{self, AnyError};
-
-const TIMEOUT: Duration = Duration::from_secs(10);
+use crate::http::{self, AnyError, limited};
 
 const MAX_BYTES: usize = 64 << 20;
 
@@ -23,12 +19,7 @@ pub fn fetch(url: &str) -> Result<String, Error> {
         .enable_all()
         .build()
         .map_err(|error| failed(error.to_string()))?;
-    let limited = async { tokio::time::timeout(TIMEOUT, get(url)).await };
-    match runtime.block_on(limited) {
-        Ok(Ok(text)) => Ok(text),
-        Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(_) => Err(failed(format!("no answer within {} s", TIMEOUT.as_secs()))),
-    }
+    runtime.block_on(async { limited(get(url)).await }).map_err(failed)
 }
 
 async fn get(url: &str) -> Result<String, AnyError> {

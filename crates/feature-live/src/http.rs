@@ -10,6 +10,9 @@ use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+/// A connection or an answer that has not come by then is given up.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Any error, as text for a message.
 pub(crate) type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -50,6 +53,16 @@ pub(crate) async fn get(
             Ok(()) => exchange.await,
             Err(error) => Err(error.into()),
         },
+    }
+}
+
+/// Work that has to be done in time, its error as text.
+pub(crate) async fn limited<T>(
+    work: impl Future<Output = Result<T, AnyError>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(TIMEOUT, work).await {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
     }
 }
 

@@ -7,7 +7,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use feature_kernel::FeatureSet;
-use market_model::QualityFlags;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -192,11 +191,9 @@ impl Watched {
 
     fn flags(&self) -> Vec<(Labels, Sample<'_>)> {
         let rows = self.counters.symbols.iter().flat_map(|symbol| {
-            let named = QualityFlags::KNOWN.iter_names().zip(&symbol.quality);
-            let seen = named.filter(|(_, count)| count.get() > 0);
-            seen.map(|((flag, _), count)| {
+            symbol.quality_frames().map(|(flag, frames)| {
                 let labels = vec![("symbol", symbol.symbol.clone()), ("flag", flag.into())];
-                (labels, Sample::Count(count.get()))
+                (labels, Sample::Count(frames))
             })
         });
         rows.collect()

@@ -1,8 +1,8 @@
 //! The two ladders of one instrument.
 
 use market_model::{
-    BookNeeds, BookOp, BookView, Level, LevelChange, MAX_SCALED, OrderFlow, Packet, Queue, Side,
-    StateError, StateReader, StateWriter,
+    BookNeeds, BookOp, BookView, Level, LevelChange, OrderFlow, Packet, Queue, Side, StateError,
+    StateReader, StateWriter,
 };
 
 use crate::changes::Changes;
@@ -153,16 +153,11 @@ impl Book {
 
     /// Removes the orders of the levels that a clear is about to remove.
     fn clear_orders(&mut self, op: BookOp, levels: &[Level]) {
-        let bound = levels.first().map(|level| level.price_ticks);
-        let (side, low_ticks, high_ticks) = match op {
-            BookOp::ClearBid => (Side::Bid, bound.unwrap_or(1), MAX_SCALED),
-            BookOp::ClearAsk => (Side::Ask, 1, bound.unwrap_or(MAX_SCALED)),
-            BookOp::SetBid | BookOp::SetAsk => return,
-        };
+        let Some((side, ticks)) = op.cleared_ticks(levels) else { return };
         let ladder = if side == Side::Bid { &mut self.bids } else { &mut self.asks };
         // Most clears only make sure that nothing is there.
-        if ladder.best_ticks().is_some_and(|best| (low_ticks..=high_ticks).contains(&best)) {
-            self.orders.clear_between(side, low_ticks, high_ticks);
+        if ladder.best_ticks().is_some_and(|best| ticks.contains(&best)) {
+            self.orders.clear_between(side, *ticks.start(), *ticks.end());
         }
     }
 

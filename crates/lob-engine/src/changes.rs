@@ -1,6 +1,6 @@
 //! What changed since the last two-sided book, level by level, for features that ask for it.
 
-use market_model::{BookOp, Level, LevelChange, MAX_SCALED, Side, StateError};
+use market_model::{BookOp, Level, LevelChange, Side, StateError};
 use market_model::{StateReader, StateWriter};
 
 use crate::ladder::{Ladder, MAX_LEVELS};
@@ -56,7 +56,7 @@ impl Changes {
             BookOp::SetBid | BookOp::ClearBid => &mut self.bids,
             BookOp::SetAsk | BookOp::ClearAsk => &mut self.asks,
         };
-        if matches!(op, BookOp::SetBid | BookOp::SetAsk) {
+        let Some((_, ticks)) = op.cleared_ticks(levels) else {
             for level in levels {
                 changes.push(LevelChange {
                     price_ticks: level.price_ticks,
@@ -66,19 +66,13 @@ impl Changes {
                 ladder.set_run(core::slice::from_ref(level));
             }
             return;
-        }
-        let bound = levels.first().map(|level| level.price_ticks);
-        let (low, high) = match (op, bound) {
-            (BookOp::ClearBid, Some(price)) => (price, MAX_SCALED),
-            (_, Some(price)) => (1, price),
-            (_, None) => (1, MAX_SCALED),
         };
-        ladder.for_each_between(low, high, |level| {
+        ladder.for_each_between(*ticks.start(), *ticks.end(), |level| {
             let (price_ticks, before_lots) = (level.price_ticks, level.qty_lots);
             changes.push(LevelChange { price_ticks, before_lots, after_lots: 0 });
         });
-        match bound {
-            Some(price) => ladder.clear_to(price),
+        match levels.first() {
+            Some(level) => ladder.clear_to(level.price_ticks),
             None => ladder.clear(),
         }
     }

@@ -11,7 +11,7 @@ pub use hftbacktest::{
     write_book, write_hftbacktest, write_latencies,
 };
 pub use npz::NpzCompression;
-pub(crate) use text::{TextFile, push_decimal, push_integer};
+pub(crate) use text::{TextFile, push_integer};
 
 use thiserror::Error;
 

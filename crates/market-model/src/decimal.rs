@@ -202,6 +202,21 @@ pub fn parse_scaled(text: &[u8], scale: u8) -> Result<(i64, bool), DecimalError>
     Decimal::parse(text)?.to_scaled(scale)
 }
 
+/// A scaled integer as decimal text: `scaled * 10^-scale`, exactly, with as many decimals as the scale.
+///
+/// ```
+/// assert_eq!(market_model::decimal_text(-12_345, 3), "-12.345");
+/// assert_eq!(market_model::decimal_text(7, 0), "7");
+/// ```
+#[must_use]
+pub fn decimal_text(scaled: impl Into<i128>, scale: u8) -> String {
+    let scaled = scaled.into();
+    let digits = format!("{:0width$}", scaled.unsigned_abs(), width = usize::from(scale) + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - usize::from(scale));
+    let sign = if scaled < 0 { "-" } else { "" };
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -241,5 +256,13 @@ mod tests {
             let slow = Decimal::parse(text.as_bytes()).and_then(|d| d.to_scaled(scale));
             prop_assert_eq!(parse_scaled(text.as_bytes(), scale), slow);
         }
+    }
+
+    #[test]
+    fn the_decimal_point_is_where_the_scale_says() {
+        let shown = [(0, 0), (7, 0), (0, 2), (-5, 2), (634_021, 1), (-12_345, 3), (10, 1)];
+        let shown = shown.map(|(value, scale)| decimal_text(value, scale));
+        assert_eq!(shown, ["0", "7", "0.00", "-0.05", "63402.1", "-12.345", "1.0"]);
+        assert_eq!(decimal_text(i64::MIN, 18), "-9.223372036854775808");
     }
 }

@@ -15,7 +15,9 @@ mod state;
 mod time;
 
 pub use book_view::{BookNeeds, BookView, Level, LevelChange, OrderFlow, Queue, Side};
-pub use decimal::{Decimal, DecimalError, MAX_SCALE, MAX_SCALED, POW10, parse_scaled};
+pub use decimal::{
+    Decimal, DecimalError, MAX_SCALE, MAX_SCALED, POW10, decimal_text, parse_scaled,
+};
 pub use event::{EventFlags, EventKind, MarketEvent};
 pub use instrument::{FeedKind, Instrument, InstrumentError, Sequencing};
 pub use order::{OrderEvent, OrderOp};

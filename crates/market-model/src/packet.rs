@@ -4,7 +4,10 @@
 //! kept in runs of one operation, so that the loop that applies them does not branch on the side.
 //! A feed of orders has order events in place of levels.
 
-use crate::book_view::Level;
+use core::ops::RangeInclusive;
+
+use crate::book_view::{Level, Side};
+use crate::decimal::MAX_SCALED;
 use crate::order::OrderEvent;
 
 /// Late packets in a row after which a missed reset is the likely cause (rule D2).
@@ -40,6 +43,19 @@ pub enum BookOp {
     ClearBid,
     /// Remove ask levels from the best up to the price of the run's one level, or all if it has none.
     ClearAsk,
+}
+
+impl BookOp {
+    /// Side and ticks that a clear with these levels removes; `None` for an operation that sets.
+    #[must_use]
+    pub fn cleared_ticks(self, levels: &[Level]) -> Option<(Side, RangeInclusive<i64>)> {
+        let bound = levels.first().map(|level| level.price_ticks);
+        match self {
+            Self::ClearBid => Some((Side::Bid, bound.unwrap_or(1)..=MAX_SCALED)),
+            Self::ClearAsk => Some((Side::Ask, 1..=bound.unwrap_or(MAX_SCALED))),
+            Self::SetBid | Self::SetAsk => None,
+        }
+    }
 }
 
 /// A run: the levels from the end of the previous run up to `end` share one operation.

@@ -14,7 +14,7 @@ use feature_live::{
 };
 use feature_parity::naive::Naive;
 use feature_runtime::{FeatureEngine, FeatureSet, LatestWriter};
-use market_model::{Packet, QualityFlags};
+use market_model::Packet;
 use serde_json::{Value, json};
 
 use super::feed::{self, LiveFeed};
@@ -204,10 +204,9 @@ fn usage(error: feature_live::Error) -> anyhow::Error {
 fn summary(args: &Live, report: &Report, running: &Running) -> Value {
     let counters = &report.counters;
     let symbols = counters.symbols.iter().map(|symbol| {
-        let quality = QualityFlags::KNOWN.iter_names().zip(&symbol.quality);
-        let seen = quality.filter(|(_, count)| count.get() > 0);
-        let quality: serde_json::Map<String, Value> =
-            seen.map(|((name, _), count)| (name.to_owned(), count.get().into())).collect();
+        let quality =
+            symbol.quality_frames().map(|(name, frames)| (name.to_owned(), frames.into()));
+        let quality: serde_json::Map<String, Value> = quality.collect();
         json!({
             "symbol": symbol.symbol,
             "frames": symbol.frames.get(),

@@ -3,7 +3,7 @@
 use feature_kernel::Feature;
 use feature_kernel::meta::Scale;
 use feature_runtime::FeatureValue;
-use market_model::Instrument;
+use market_model::{Instrument, decimal_text};
 
 /// A value as text. Integers are exact; floats are the shortest text that reads back the same.
 pub(super) fn shown(value: FeatureValue, feature: &Feature, instrument: &Instrument) -> String {
@@ -14,32 +14,16 @@ pub(super) fn shown(value: FeatureValue, feature: &Feature, instrument: &Instrum
     };
     match feature.scale {
         // The sum of two prices has the decimals of one.
-        Scale::Price | Scale::PriceX2 => decimal(integer, instrument.price_scale),
-        Scale::Qty => decimal(integer, instrument.qty_scale),
+        Scale::Price | Scale::PriceX2 => decimal_text(integer, instrument.price_scale),
+        Scale::Qty => decimal_text(integer, instrument.qty_scale),
         // The unit says the factor: ppm, for one.
         Scale::None | Scale::Times(_) => integer.to_string(),
     }
 }
 
-/// `value * 10^-scale`, exactly.
-fn decimal(value: i128, scale: u8) -> String {
-    let digits = format!("{:0>width$}", value.unsigned_abs(), width = usize::from(scale) + 1);
-    let (whole, part) = digits.split_at(digits.len() - usize::from(scale));
-    let sign = if value < 0 { "-" } else { "" };
-    if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_decimal_point_is_where_the_scale_says() {
-        let shown = [(0, 0), (7, 0), (0, 2), (-5, 2), (634_021, 1), (-12_345, 3), (10, 1)];
-        let shown = shown.map(|(value, scale)| decimal(value, scale));
-        assert_eq!(shown, ["0", "7", "0.00", "-0.05", "63402.1", "-12.345", "1.0"]);
-        assert_eq!(decimal(i64::MIN.into(), 18), "-9.223372036854775808");
-    }
 
     #[test]
     fn columns_are_shown_in_their_units() {

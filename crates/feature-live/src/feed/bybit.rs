@@ -13,7 +13,7 @@ const PING: Option<(Duration, &str)> = Some((Duration::from_secs(20), r#"{"op":"
 
 const REST: &str = "https://api.bybit.com";
 
-pub(super) static LINEAR: Venue = Venue {
+const ON_LINEAR: Venue = Venue {
     name: "bybit-linear",
     exchange: "bybit",
     lines: VenueLines::Bybit,
@@ -31,22 +31,17 @@ pub(super) static LINEAR: Venue = Venue {
     silence: Duration::from_secs(60),
 };
 
+pub(super) static LINEAR: Venue = ON_LINEAR;
+
 pub(super) static SPOT: Venue = Venue {
     name: "bybit-spot",
-    exchange: "bybit",
-    lines: VenueLines::Bybit,
-    stream: "wss://stream.bybit.com",
     path: |_| "/v5/public/spot".into(),
-    subscribe,
-    snapshot: Snapshot::Subscribe(again),
     sizes: Sizes {
         server: REST,
         path: |symbol| format!("/v5/market/instruments-info?category=spot&symbol={symbol}"),
         read: |list, symbol| read(list, symbol, "basePrecision"),
     },
-    ping: PING,
-    is_pong: never,
-    silence: Duration::from_secs(60),
+    ..ON_LINEAR
 };
 
 fn read(list: &Value, symbol: &str, lot: &str) -> Option<[String; 2]> {

@@ -15,10 +15,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::error::Error;
-use crate::http::{self, Answer, AnyError};
-
-/// A connection or an answer that has not come by then is given up.
-const TIMEOUT: Duration = Duration::from_secs(10);
+use crate::http::{self, Answer, AnyError, limited};
 
 /// How long a venue that limits requests is left alone when it does not say.
 const LIMITED: Duration = Duration::from_secs(60);
@@ -93,13 +90,6 @@ pub(super) async fn page(
         http::get(stream(&uri, tls).await?, &uri, max_bytes).await
     };
     limited(ask).await
-}
-
-async fn limited<T>(work: impl Future<Output = Result<T, AnyError>>) -> Result<T, String> {
-    match tokio::time::timeout(TIMEOUT, work).await {
-        Ok(done) => done.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
-    }
 }
 
 async fn stream(uri: &Uri, tls: &TlsConnector) -> Result<Box<dyn Bytes>, AnyError> {

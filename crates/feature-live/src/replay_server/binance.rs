@@ -2,13 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::book::TextBook;
+use super::book::{Markets, TextBook};
 use super::exchange::{Channel, Exchange, Seen, asked, json, text};
 
 /// One symbol.
 #[derive(Debug, Default)]
 struct Market {
-    symbol: String,
     book: TextBook,
     /// The last id in the book; 0 before a snapshot.
     last_id: u64,
@@ -20,21 +19,12 @@ struct Market {
 pub(super) struct Binance {
     /// Where the paths of requests begin.
     root: &'static str,
-    markets: Vec<Market>,
+    markets: Markets<Market>,
 }
 
 impl Binance {
     pub(super) const fn new(root: &'static str) -> Self {
-        Self { root, markets: Vec::new() }
-    }
-
-    fn market(&mut self, symbol: &str) -> &mut Market {
-        let at = self.markets.iter().position(|market| market.symbol == symbol);
-        let at = at.unwrap_or_else(|| {
-            self.markets.push(Market { symbol: symbol.into(), ..Market::default() });
-            self.markets.len() - 1
-        });
-        &mut self.markets[at]
+        Self { root, markets: Markets::new() }
     }
 }
 
@@ -78,16 +68,16 @@ impl Exchange for Binance {
         if message["lastUpdateId"].is_u64() {
             let named = text(&message, "symbol").to_owned();
             // A snapshot that names no symbol is of the only one there is.
-            let only = self.markets.first().map(|market| market.symbol.clone());
+            let only = self.markets.first_name().map(str::to_owned);
             let symbol = if named.is_empty() { only.unwrap_or_default() } else { named };
-            self.market(&symbol).replace(&message);
+            self.markets.named(&symbol).replace(&message);
             return Seen::Answer(symbol);
         }
         let update = if message["stream"].is_string() { &message["data"] } else { &message };
         let symbol = text(update, "s").to_owned();
         match text(update, "e") {
             "depthUpdate" => {
-                let market = self.market(&symbol);
+                let market = self.markets.named(&symbol);
                 if market.last_id == 0 {
                     market.early.push(update.clone());
                 } else {
@@ -101,7 +91,7 @@ impl Exchange for Binance {
     }
 
     fn snapshot(&self, symbol: &str) -> Option<String> {
-        let market = self.markets.iter().find(|market| market.symbol == symbol)?;
+        let market = self.markets.find(|name| name == symbol)?;
         if market.last_id == 0 {
             return None;
         }

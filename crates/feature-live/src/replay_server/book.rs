@@ -69,6 +69,43 @@ fn key(price: &str) -> Option<i128> {
     decimal.mantissa.checked_mul(10_i128.checked_pow(shift)?)
 }
 
+/// What is known of each market, by its name.
+#[derive(Debug)]
+pub(super) struct Markets<M>(Vec<(String, M)>);
+
+impl<M> Default for Markets<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<M> Markets<M> {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The first one whose name is right.
+    pub(super) fn find(&self, is_right: impl Fn(&str) -> bool) -> Option<&M> {
+        self.0.iter().find(|(name, _)| is_right(name)).map(|(_, market)| market)
+    }
+
+    /// The name of the one that was added first.
+    pub(super) fn first_name(&self) -> Option<&str> {
+        self.0.first().map(|(name, _)| name.as_str())
+    }
+}
+
+impl<M: Default> Markets<M> {
+    /// The one of a name; it is added when there is none.
+    pub(super) fn named(&mut self, name: &str) -> &mut M {
+        let at = self.0.iter().position(|(found, _)| found == name).unwrap_or_else(|| {
+            self.0.push((name.into(), M::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

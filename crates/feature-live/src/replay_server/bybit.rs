@@ -2,20 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::book::TextBook;
+use super::book::{Markets, TextBook};
 use super::exchange::{Channel, Exchange, Said, Seen, asked, json, text};
 
 /// One book.
 #[derive(Debug, Default)]
 struct Market {
-    topic: String,
     book: TextBook,
     last: Value,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Bybit {
-    markets: Vec<Market>,
+    /// By topic.
+    markets: Markets<Market>,
 }
 
 /// The channel of a topic; books of every depth are one.
@@ -49,12 +49,7 @@ impl Exchange for Bybit {
         let topic = text(&message, "topic");
         let Some(channel) = channel(topic) else { return Seen::Other };
         if channel.is_book {
-            let at = self.markets.iter().position(|market| market.topic == topic);
-            let at = at.unwrap_or_else(|| {
-                self.markets.push(Market { topic: topic.into(), ..Market::default() });
-                self.markets.len() - 1
-            });
-            let market = &mut self.markets[at];
+            let market = self.markets.named(topic);
             if text(&message, "type") == "snapshot" {
                 market.book.clear();
             }
@@ -66,8 +61,7 @@ impl Exchange for Bybit {
     }
 
     fn snapshot(&self, symbol: &str) -> Option<String> {
-        let of_symbol = |topic: &str| topic.rsplit('.').next() == Some(symbol);
-        let market = self.markets.iter().find(|market| of_symbol(&market.topic))?;
+        let market = self.markets.find(|topic| topic.rsplit('.').next() == Some(symbol))?;
         let mut message = market.last.clone();
         let [bids, asks] = market.book.sides();
         message["type"] = "snapshot".into();

@@ -2,13 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::book::{Level, TextBook};
+use super::book::{Level, Markets, TextBook};
 use super::exchange::{Channel, Exchange, Said, Seen, json, text};
 
 /// One book.
 #[derive(Debug, Default)]
 struct Market {
-    symbol: String,
     book: TextBook,
     id: Value,
     channel: String,
@@ -18,18 +17,7 @@ struct Market {
 
 #[derive(Debug, Default)]
 pub(super) struct Kraken {
-    markets: Vec<Market>,
-}
-
-impl Kraken {
-    fn market(&mut self, symbol: &str) -> &mut Market {
-        let at = self.markets.iter().position(|market| market.symbol == symbol);
-        let at = at.unwrap_or_else(|| {
-            self.markets.push(Market { symbol: symbol.into(), ..Market::default() });
-            self.markets.len() - 1
-        });
-        &mut self.markets[at]
-    }
+    markets: Markets<Market>,
 }
 
 impl Market {
@@ -84,7 +72,7 @@ impl Exchange for Kraken {
             return Seen::Message(Channel { is_book: false, symbol });
         }
         let Some(depth) = channel.strip_prefix("book-") else { return Seen::Other };
-        let market = self.market(pair);
+        let market = self.markets.named(pair);
         if parts.iter().any(|part| part["as"].is_array() || part["bs"].is_array()) {
             market.book.clear();
         }
@@ -95,14 +83,14 @@ impl Exchange for Kraken {
     }
 
     fn snapshot(&self, symbol: &str) -> Option<String> {
-        let market = self.markets.iter().find(|market| market.symbol == symbol)?;
+        let market = self.markets.find(|name| name == symbol)?;
         let timed = |levels: Vec<&Level>| {
             let level = |[price, size]: &Level| json!([price, size, market.time]);
             levels.into_iter().map(level).collect::<Vec<_>>()
         };
         let [bids, asks] = market.book.sides().map(timed);
         let book = json!({ "as": asks, "bs": bids });
-        Some(json!([market.id, book, market.channel, market.symbol]).to_string())
+        Some(json!([market.id, book, market.channel, symbol]).to_string())
     }
 
     fn sizes_requested(&self, path: &str) -> Option<String> {

@@ -3,7 +3,7 @@
 use flate2::Crc;
 use serde_json::{Value, json};
 
-use super::book::TextBook;
+use super::book::{Markets, TextBook};
 use super::exchange::{Channel, Exchange, Said, Seen, asked, json, text};
 
 const CHECKED_LEVELS: usize = 25;
@@ -11,14 +11,13 @@ const CHECKED_LEVELS: usize = 25;
 /// One book.
 #[derive(Debug, Default)]
 struct Market {
-    symbol: String,
     book: TextBook,
     last: Value,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Okx {
-    markets: Vec<Market>,
+    markets: Markets<Market>,
 }
 
 fn channel(arg: &Value) -> Option<Channel> {
@@ -53,13 +52,7 @@ impl Exchange for Okx {
         let Some(channel) = channel(&message["arg"]) else { return Seen::Other };
         let Some(contents) = message["data"].as_array() else { return Seen::Other };
         if channel.is_book {
-            let at = self.markets.iter().position(|market| market.symbol == channel.symbol);
-            let at = at.unwrap_or_else(|| {
-                let symbol = channel.symbol.clone();
-                self.markets.push(Market { symbol, ..Market::default() });
-                self.markets.len() - 1
-            });
-            let market = &mut self.markets[at];
+            let market = self.markets.named(&channel.symbol);
             for content in contents {
                 if text(&message, "action") == "snapshot" {
                     market.book.clear();
@@ -73,7 +66,7 @@ impl Exchange for Okx {
     }
 
     fn snapshot(&self, symbol: &str) -> Option<String> {
-        let market = self.markets.iter().find(|market| market.symbol == symbol)?;
+        let market = self.markets.find(|name| name == symbol)?;
         let mut message = market.last.clone();
         let mut content = message["data"].as_array()?.last()?.clone();
         let [bids, asks] = market.book.sides();

@@ -3,6 +3,7 @@
 //! Only rows with the LOCAL flag count, since the converter may write an event twice; a packet is
 //! a run of such rows with one `local_ts`.
 
+pub(crate) mod ev;
 mod grid;
 mod orders;
 mod rows;

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use market_model::Instrument;
+use market_model::{Instrument, decimal_text};
 use serde::Deserialize;
 
 use super::json::object;
 use crate::error::FieldFault;
-use crate::write::push_decimal;
 
 /// How every note begins: no venue sends such a message.
 const START: &[u8] = b"{\"featureplane\":";
@@ -62,13 +61,8 @@ pub(super) fn is_note(json: &[u8]) -> Result<bool, FieldFault> {
 
 /// Tick and lot size as decimal text.
 pub(super) fn sizes(instrument: &Instrument) -> [String; 2] {
-    let size = |(scaled, scale)| {
-        let mut text = Vec::new();
-        push_decimal(&mut text, scaled, scale, scale);
-        String::from_utf8(text).unwrap_or_default()
-    };
     let (tick, lot) = (instrument.tick_scaled, instrument.lot_scaled);
-    [(tick, instrument.price_scale), (lot, instrument.qty_scale)].map(size)
+    [decimal_text(tick, instrument.price_scale), decimal_text(lot, instrument.qty_scale)]
 }
 
 /// The first note of a recording.

@@ -14,10 +14,11 @@ use thiserror::Error;
 
 use self::event_order::EventOrder;
 pub use self::event_order::ExchangeOrder;
-use self::rows::{EXCH, LOCAL, RowMaker, book_row};
+use self::rows::{RowMaker, book_row};
 use self::spool::Spool;
 use super::WriteError;
 use super::npz::{NpzCompression, NpzFile};
+use crate::format::hftbacktest::ev::{EXCH, LOCAL};
 use crate::format::npy::{COLUMNS, Row};
 use crate::sink::{AtomicFile, Existing, Finished, SinkError};
 use crate::source::Source;

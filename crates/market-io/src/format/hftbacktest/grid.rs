@@ -2,7 +2,7 @@
 
 use market_model::{MAX_SCALED, POW10};
 
-use super::rows::{KIND_DEPTH, KIND_MASK, KIND_SNAPSHOT, KIND_TRADE};
+use super::ev::{DEPTH, KIND_MASK, SNAPSHOT, TRADE};
 use crate::error::{Error, Fault, Location};
 use crate::format::grid::decimal_step;
 use crate::format::npy::Rows;
@@ -64,7 +64,7 @@ pub(super) fn sizes(options: &OpenOptions, symbol: &str) -> Result<(String, Stri
     while seen < INFERENCE_ROWS && rows.advance()? {
         for row in rows.chunk() {
             let kind = row.ev & KIND_MASK;
-            if matches!(kind, KIND_DEPTH | KIND_TRADE | KIND_SNAPSHOT) {
+            if matches!(kind, DEPTH | TRADE | SNAPSHOT) {
                 price_decimals = decimals(row.px, price_decimals);
                 qty_decimals = decimals(row.qty, qty_decimals);
             }

@@ -2,10 +2,8 @@
 
 use market_model::{BookOp, OrderEvent, OrderOp, Packet, Side};
 
-use super::rows::{
-    BUY, Grids, KIND_MASK, KIND_ORDER_ADD, KIND_ORDER_CANCEL, KIND_ORDER_FILL, KIND_ORDER_MODIFY,
-    RowFault, SELL, side_fault,
-};
+use super::ev::{BUY, KIND_MASK, ORDER_ADD, ORDER_CANCEL, ORDER_FILL, ORDER_MODIFY, SELL};
+use super::rows::{Grids, RowFault, side_fault};
 use crate::format::npy::Row;
 use crate::source::SourceStats;
 
@@ -42,7 +40,7 @@ impl Orders {
             return Err(RowFault { field: "ev", expected, found: "more".into() });
         }
         let kind = row.ev & KIND_MASK;
-        let states_order = matches!(kind, KIND_ORDER_ADD | KIND_ORDER_MODIFY);
+        let states_order = matches!(kind, ORDER_ADD | ORDER_MODIFY);
         let side = match row.ev & (BUY | SELL) {
             BUY => Side::Bid,
             SELL => Side::Ask,
@@ -56,14 +54,14 @@ impl Orders {
             OrderEvent { order_id, price_ticks, qty_lots, side, op }
         };
         match kind {
-            KIND_ORDER_ADD => packet.orders.push(event(OrderOp::Add, qty_lots)),
-            KIND_ORDER_FILL => self.fills.push((row.order_id, qty_lots)),
-            KIND_ORDER_MODIFY => {
+            ORDER_ADD => packet.orders.push(event(OrderOp::Add, qty_lots)),
+            ORDER_FILL => self.fills.push((row.order_id, qty_lots)),
+            ORDER_MODIFY => {
                 let fills = self.fills_of(row.order_id);
                 packet.orders.extend(fills.map(|lots| event(OrderOp::Fill, lots)));
                 packet.orders.push(event(OrderOp::Modify, qty_lots));
             }
-            KIND_ORDER_CANCEL => {
+            ORDER_CANCEL => {
                 let before = packet.orders.len();
                 let fills = self.fills_of(row.order_id);
                 packet.orders.extend(fills.map(|lots| event(OrderOp::Fill, lots)));
@@ -123,11 +121,9 @@ impl Orders {
 mod tests {
     use market_model::{Instrument, PacketKind};
 
+    use super::super::ev::{CLEAR, LOCAL};
     use super::super::rows::RowDecoder;
     use super::*;
-
-    const LOCAL: u64 = 1 << 30;
-    const CLEAR: u64 = 3;
 
     fn row(kind: u64, side: u64, order_id: u64, px: f64, qty: f64) -> Row {
         Row { ev: LOCAL | side | kind, order_id, px, qty, ..Row::default() }
@@ -153,8 +149,8 @@ mod tests {
 
     #[test]
     fn a_change_tells_how_much_of_it_was_a_fill() {
-        let (add, fill) = (KIND_ORDER_ADD, KIND_ORDER_FILL);
-        let (modify, cancel) = (KIND_ORDER_MODIFY, KIND_ORDER_CANCEL);
+        let (add, fill) = (ORDER_ADD, ORDER_FILL);
+        let (modify, cancel) = (ORDER_MODIFY, ORDER_CANCEL);
         let found = read(&[
             &[row(add, BUY, 1, 9.0, 5.0), row(add, SELL, 2, 11.0, 4.0)],
             &[row(fill, BUY, 1, 9.0, 2.0), row(modify, BUY, 1, 9.0, 3.0)],
@@ -176,13 +172,12 @@ mod tests {
 
     #[test]
     fn what_stands_after_a_clear_of_both_sides_is_the_book() {
-        let (buy, sell) =
-            (row(KIND_ORDER_ADD, BUY, 1, 9.0, 5.0), row(KIND_ORDER_ADD, SELL, 2, 11.0, 4.0));
+        let (buy, sell) = (row(ORDER_ADD, BUY, 1, 9.0, 5.0), row(ORDER_ADD, SELL, 2, 11.0, 4.0));
         let clear = |side| row(CLEAR, side, 0, f64::NAN, 0.0);
         let found = read(&[
             &[buy, clear(0), sell],
-            &[clear(BUY), row(KIND_ORDER_ADD, BUY, 3, 8.0, 1.0), clear(SELL), sell],
-            &[row(KIND_ORDER_ADD, BUY, 4, 8.0, 1.0), sell, clear(BUY)],
+            &[clear(BUY), row(ORDER_ADD, BUY, 3, 8.0, 1.0), clear(SELL), sell],
+            &[row(ORDER_ADD, BUY, 4, 8.0, 1.0), sell, clear(BUY)],
         ]);
         let (add, snapshot) = (OrderOp::Add, PacketKind::Snapshot);
         assert_eq!(found[0], (snapshot, vec![(add, 2, 4)]));

@@ -4,27 +4,15 @@ use market_model::{
     Aggressor, BookOp, Instrument, Level, MAX_SCALED, Packet, PacketKind, Trade, check_ns,
 };
 
+use super::ev::{
+    BBO, BUY, CLEAR, DEPTH, FIRST_CUSTOM, KIND_MASK, LOCAL, ORDER_ADD, ORDER_FILL, SELL, SNAPSHOT,
+    TRADE,
+};
 use super::grid::Grid;
 use super::orders::Orders;
 use crate::format::npy::Row;
 use crate::format::{MAX_LEVELS_PER_SIDE, SideCounts};
 use crate::source::SourceStats;
-
-const LOCAL: u64 = 1 << 30;
-pub(super) const BUY: u64 = 1 << 29;
-pub(super) const SELL: u64 = 1 << 28;
-pub(super) const KIND_MASK: u64 = 0xff;
-
-pub(super) const KIND_DEPTH: u64 = 1;
-pub(super) const KIND_TRADE: u64 = 2;
-const KIND_CLEAR: u64 = 3;
-pub(super) const KIND_SNAPSHOT: u64 = 4;
-const KIND_BBO: u64 = 5;
-pub(super) const KIND_ORDER_ADD: u64 = 10;
-pub(super) const KIND_ORDER_CANCEL: u64 = 11;
-pub(super) const KIND_ORDER_MODIFY: u64 = 12;
-pub(super) const KIND_ORDER_FILL: u64 = 13;
-const KIND_FIRST_CUSTOM: u64 = 100;
 
 pub(super) const MAX_INITIAL_LEVELS: usize = 50_000;
 
@@ -277,7 +265,7 @@ pub struct RowDecoder {
 
 /// Whether a row decides if the rows carry update ids, and how.
 pub(super) fn tells_of_ids(row: &Row) -> Option<bool> {
-    let is_book = matches!(row.ev & KIND_MASK, KIND_DEPTH | KIND_CLEAR | KIND_SNAPSHOT);
+    let is_book = matches!(row.ev & KIND_MASK, DEPTH | CLEAR | SNAPSHOT);
     (row.ev & LOCAL != 0 && is_book).then(|| row.ival > 0 && id(row.fval).is_some())
 }
 
@@ -354,7 +342,7 @@ impl RowDecoder {
             if let Err(fault) = self.take_row(row, packet) {
                 return (index, Some(Stop::Refused(fault)));
             }
-            if matches!(row.ev & KIND_MASK, KIND_DEPTH | KIND_SNAPSHOT) {
+            if matches!(row.ev & KIND_MASK, DEPTH | SNAPSHOT) {
                 let counts = &mut self.group.counts;
                 next += self.grids.push_levels_like(row, &rows[next..], packet, counts);
             }
@@ -396,7 +384,7 @@ impl RowDecoder {
         let mut counts = SideCounts::new(MAX_INITIAL_LEVELS);
         for (index, row) in rows.into_iter().enumerate() {
             let kind = row.ev & KIND_MASK;
-            let result = if kind == KIND_SNAPSHOT {
+            let result = if kind == SNAPSHOT {
                 self.grids.push_level(&row, &mut packet, &mut counts)
             } else {
                 let found = format!("kind {kind}");
@@ -447,13 +435,13 @@ impl RowDecoder {
         }
         let kind = row.ev & KIND_MASK;
         match kind {
-            KIND_DEPTH => grids.push_level(row, packet, &mut group.counts),
-            KIND_SNAPSHOT => {
+            DEPTH => grids.push_level(row, packet, &mut group.counts),
+            SNAPSHOT => {
                 group.has_snapshot = true;
                 grids.push_level(row, packet, &mut group.counts)
             }
-            KIND_TRADE => grids.push_trade(row, packet, stats),
-            KIND_CLEAR => {
+            TRADE => grids.push_trade(row, packet, stats),
+            CLEAR => {
                 group.has_clear = true;
                 if self.orders.are_fed() {
                     Orders::clear(row, packet)
@@ -461,8 +449,8 @@ impl RowDecoder {
                     grids.push_clear(row, packet)
                 }
             }
-            KIND_ORDER_ADD..=KIND_ORDER_FILL => self.orders.take(row, grids, packet),
-            KIND_BBO | KIND_FIRST_CUSTOM.. => {
+            ORDER_ADD..=ORDER_FILL => self.orders.take(row, grids, packet),
+            BBO | FIRST_CUSTOM.. => {
                 stats.ignore(format!("kind {kind}").as_bytes());
                 Ok(())
             }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::rows::{EXCH, KIND_MASK, LOCAL, TRADE};
+use crate::format::hftbacktest::ev::{EXCH, KIND_MASK, LOCAL, TRADE};
 use crate::format::npy::Row;
 
 /// Which of two rows with one event time the exchange sent first.

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use market_model::{BookOp, Level, MAX_SCALED, OrderEvent, OrderOp, Packet, PacketKind, Side};
+use market_model::{Level, OrderEvent, OrderOp, Packet, PacketKind, Side};
 
-pub(super) const ADD: u64 = 10;
-pub(super) const CANCEL: u64 = 11;
-pub(super) const MODIFY: u64 = 12;
-pub(super) const FILL: u64 = 13;
+use crate::format::hftbacktest::ev::{ORDER_ADD, ORDER_CANCEL, ORDER_FILL, ORDER_MODIFY};
 
 /// A row of an order that a packet makes: kind, side, id, price and quantity.
 pub(super) type OrderRow = (u64, Side, u64, Level);
@@ -42,17 +39,13 @@ impl Resting {
         }
         let mut whole = [false; 2];
         for (op, levels) in packet.runs() {
-            let bound = levels.first().map(|level| level.price_ticks);
-            let (side, low, high) = match op {
-                BookOp::ClearBid => (Side::Bid, bound.unwrap_or(1), MAX_SCALED),
-                BookOp::ClearAsk => (Side::Ask, 1, bound.unwrap_or(MAX_SCALED)),
-                BookOp::SetBid | BookOp::SetAsk => continue,
-            };
-            whole[side as usize] |= bound.is_none();
+            let Some((side, ticks)) = op.cleared_ticks(levels) else { continue };
+            let is_whole = levels.is_empty();
+            whole[side as usize] |= is_whole;
             self.orders.retain(|id, order| {
-                let stays = order.side != side || !(low..=high).contains(&order.price_ticks);
-                if !stays && bound.is_some() {
-                    push((CANCEL, side, *id, Level::new(order.price_ticks, order.lots)));
+                let stays = order.side != side || !ticks.contains(&order.price_ticks);
+                if !stays && !is_whole {
+                    push((ORDER_CANCEL, side, *id, Level::new(order.price_ticks, order.lots)));
                 }
                 stays
             });
@@ -71,15 +64,15 @@ impl Resting {
                 let gone = if is_whole { order.lots } else { event.qty_lots };
                 let row = |kind, lots| (kind, order.side, id, Level::new(order.price_ticks, lots));
                 if event.op == OrderOp::Fill {
-                    push(row(FILL, gone));
+                    push(row(ORDER_FILL, gone));
                 }
                 if is_whole {
                     self.orders.remove(&id);
-                    push(row(CANCEL, gone));
+                    push(row(ORDER_CANCEL, gone));
                 } else {
                     let lots = order.lots - gone;
                     self.orders.insert(id, Order { lots, ..order });
-                    push(row(MODIFY, lots));
+                    push(row(ORDER_MODIFY, lots));
                 }
             }
             (OrderOp::Cancel | OrderOp::Fill, None) => {}
@@ -93,11 +86,11 @@ impl Resting {
         let kept = old.filter(|old| keeps && old.side == side);
         if let (Some(old), None) = (old, kept) {
             self.orders.remove(&id);
-            push((CANCEL, old.side, id, Level::new(old.price_ticks, old.lots)));
+            push((ORDER_CANCEL, old.side, id, Level::new(old.price_ticks, old.lots)));
         }
         if lots > 0 {
             self.orders.insert(id, Order { side, price_ticks, lots });
-            let kind = if kept.is_some() { MODIFY } else { ADD };
+            let kind = if kept.is_some() { ORDER_MODIFY } else { ORDER_ADD };
             push((kind, side, id, Level::new(price_ticks, lots)));
         }
     }

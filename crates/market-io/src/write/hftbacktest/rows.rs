@@ -9,17 +9,10 @@ use market_model::{
 
 use super::ArrayError;
 use super::orders::Resting;
+use crate::format::hftbacktest::ev::{
+    BUY, CLEAR, DEPTH, EXCH, KIND_MASK, LOCAL, SELL, SNAPSHOT, TRADE,
+};
 use crate::format::npy::Row;
-
-pub(super) const EXCH: u64 = 1 << 31;
-pub(super) const LOCAL: u64 = 1 << 30;
-const BUY: u64 = 1 << 29;
-const SELL: u64 = 1 << 28;
-pub(super) const KIND_MASK: u64 = 0xff;
-const DEPTH: u64 = 1;
-pub(super) const TRADE: u64 = 2;
-const CLEAR: u64 = 3;
-const SNAPSHOT: u64 = 4;
 
 /// One level in the layout of hftbacktest; times, ids and flags of the two sides are left to the caller.
 fn level_row(instrument: &Instrument, ev: u64, level: Level) -> Row {
