@@ -74,8 +74,9 @@ impl TopSums {
         }
     }
 
+    /// Quantity of the first `levels` levels of a side, in lots.
     #[inline]
-    fn lots(&self, side: Side, levels: usize) -> i64 {
+    pub(crate) fn lots(&self, side: Side, levels: usize) -> i64 {
         let sums = if side == Side::Bid { &self.bids } else { &self.asks };
         sums.get(levels).or(sums.last()).copied().unwrap_or(0)
     }

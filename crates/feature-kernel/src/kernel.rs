@@ -54,6 +54,8 @@ pub struct Kernel {
     warmups: Vec<Warmup>,
     /// Features that are not known to be ready; a gap or a reset puts all of them back.
     cold: Vec<usize>,
+    /// None of them becomes ready before this time, UTC ns.
+    cold_until_ns: i64,
     all_slots: Vec<u64>,
     own_steps: Vec<u64>,
     /// Slots of windows of a number of steps, which start anew at a gap.
@@ -123,6 +125,7 @@ impl Kernel {
             gap_ns: None,
             gap_waits: false,
             cold: (0..n).collect(),
+            cold_until_ns: i64::MIN,
             last_frozen: true,
         }
     }
@@ -216,19 +219,16 @@ impl Kernel {
             &self.changed[..words]
         });
         valid.copy_from_slice(&self.valid[..words]);
-        if !self.cold.is_empty() {
-            warm(
-                &self.warmups,
-                &mut self.cold,
-                ready,
-                &Progress {
-                    frames: self.frames,
-                    book_steps: self.book_steps,
-                    own_steps: &self.own_steps,
-                    since_first_ns: step.now_ns - self.first_ns,
-                    since_gap_ns: self.gap_ns.map(|gap_ns| step.now_ns - gap_ns),
-                },
-            );
+        if !self.cold.is_empty() && step.now_ns >= self.cold_until_ns {
+            let progress = Progress {
+                frames: self.frames,
+                book_steps: self.book_steps,
+                own_steps: &self.own_steps,
+                first_ns: self.first_ns,
+                gap_ns: self.gap_ns,
+            };
+            self.cold_until_ns =
+                warm(&self.warmups, &mut self.cold, ready, &progress, step.now_ns);
         }
         let mut header = FrameHeader { seq: self.frames, ..step.header };
         header.quality.set(QualityFlags::SATURATED, saturated);
@@ -315,6 +315,7 @@ impl Kernel {
     fn cool(&mut self) {
         self.cold.clear();
         self.cold.extend(0..self.warmups.len());
+        self.cold_until_ns = i64::MIN;
     }
 
     /// Appends the whole state.
@@ -405,13 +406,21 @@ struct Progress<'a> {
     frames: u64,
     book_steps: u64,
     own_steps: &'a [u64],
-    since_first_ns: i64,
-    since_gap_ns: Option<i64>,
+    first_ns: i64,
+    gap_ns: Option<i64>,
 }
 
 /// Updates the ready bits of cold features and drops those that are ready: they stay so until a gap.
+/// Says before which time, UTC ns, there is no use in asking again.
 #[cold]
-fn warm(warmups: &[Warmup], cold: &mut Vec<usize>, ready: &mut [u64], progress: &Progress<'_>) {
+fn warm(
+    warmups: &[Warmup],
+    cold: &mut Vec<usize>,
+    ready: &mut [u64],
+    progress: &Progress<'_>,
+    now_ns: i64,
+) -> i64 {
+    let mut until_ns = i64::MAX;
     cold.retain(|&index| {
         let warmup = &warmups[index];
         let mask = 1_u64 << (index % 64);
@@ -420,11 +429,15 @@ fn warm(warmups: &[Warmup], cold: &mut Vec<usize>, ready: &mut [u64], progress: 
             (false, true) => progress.frames,
             (false, false) => progress.book_steps,
         };
-        let gap_over =
-            !warmup.window || progress.since_gap_ns.is_none_or(|since| since >= warmup.min_ns);
-        let is_ready =
-            steps >= warmup.min_events && progress.since_first_ns >= warmup.min_ns && gap_over;
+        let gap_ns = progress.gap_ns.filter(|_| warmup.window);
+        let since_ns = gap_ns.map_or(progress.first_ns, |gap_ns| gap_ns.max(progress.first_ns));
+        let from_ns = since_ns.saturating_add(warmup.min_ns);
+        let is_ready = steps >= warmup.min_events && now_ns >= from_ns;
         ready[index / 64] = (ready[index / 64] & !mask) | if is_ready { mask } else { 0 };
+        if !is_ready {
+            until_ns = until_ns.min(from_ns);
+        }
         !is_ready
     });
+    until_ns
 }

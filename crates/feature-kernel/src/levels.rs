@@ -87,8 +87,51 @@ impl Anchor {
     }
 }
 
+/// Visits the levels of an anchor and a book that differ, with their rank and the lots that joined the
+/// bids or left the asks there; how many levels could be compared, up to `levels`.
+#[inline]
+fn compare<B: BookView>(
+    anchor: &Anchor,
+    book: &B,
+    levels: usize,
+    align: Align,
+    mut visit: impl FnMut(usize, i64),
+) -> usize {
+    let mut known = levels;
+    for (side, sign) in [(Side::Bid, 1), (Side::Ask, -1)] {
+        let (before, now) = (anchor.top(side), book.top(side));
+        let before = &before[..before.len().min(levels)];
+        let now = &now[..now.len().min(levels)];
+        let mut add = |rank: usize, lots: i64| visit(rank, sign * lots);
+        match align {
+            Align::Price => by_price(side, before, now, levels, add),
+            Align::Index => {
+                let pairs = before.iter().zip(now).enumerate();
+                pairs.for_each(|(rank, (old, new))| add(rank, by_index(side, old, new)));
+                known = known.min(before.len()).min(now.len());
+            }
+        }
+    }
+    known
+}
+
+/// Lots that joined the bids and left the asks between two packets, from level `first` on, matched by
+/// price; 128 levels of 2^53 lots fit.
+#[inline]
+pub(crate) fn net_lots<B: BookView>(
+    anchor: &Anchor,
+    book: &B,
+    levels: usize,
+    first: usize,
+) -> i64 {
+    let mut sum = 0;
+    let add = |rank, lots| sum += if rank >= first { lots } else { 0 };
+    compare(anchor, book, levels, Align::Price, add);
+    sum
+}
+
 /// Lots that joined the bids and left the asks between two packets, by level.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct LevelFlow {
     lots: [i64; MAX_LEVELS],
     /// Levels that could be compared: those beyond are unknown.
@@ -101,29 +144,25 @@ impl LevelFlow {
         Self { lots: [0; MAX_LEVELS], known: levels }
     }
 
+    /// Becomes [`LevelFlow::none`].
+    pub(crate) fn clear(&mut self, levels: usize) {
+        self.lots[..self.known].fill(0);
+        self.lots[..levels].fill(0);
+        self.known = levels;
+    }
+
     /// Compares the first `levels` levels of an anchor with those of a book.
-    pub(crate) fn between<B: BookView>(
+    #[inline]
+    pub(crate) fn take<B: BookView>(
+        &mut self,
         anchor: &Anchor,
         book: &B,
         levels: usize,
         align: Align,
-    ) -> Self {
-        let mut flow = Self::none(levels);
-        for (side, sign) in [(Side::Bid, 1), (Side::Ask, -1)] {
-            let (before, now) = (anchor.top(side), book.top(side));
-            let before = &before[..before.len().min(levels)];
-            let now = &now[..now.len().min(levels)];
-            let mut add = |rank: usize, lots: i64| flow.lots[rank] += sign * lots;
-            match align {
-                Align::Price => by_price(side, before, now, levels, add),
-                Align::Index => {
-                    let pairs = before.iter().zip(now).enumerate();
-                    pairs.for_each(|(rank, (old, new))| add(rank, by_index(side, old, new)));
-                    flow.known = flow.known.min(before.len()).min(now.len());
-                }
-            }
-        }
-        flow
+    ) {
+        self.clear(levels);
+        let lots = &mut self.lots;
+        self.known = compare(anchor, book, levels, align, |rank, flow| lots[rank] += flow);
     }
 
     /// Net lots of each level, best first.

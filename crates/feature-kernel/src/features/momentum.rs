@@ -6,7 +6,7 @@ use market_model::{BookView, Level, Side, StateError, StateReader, StateWriter};
 
 use super::l1_column;
 use crate::context::{Context, Units};
-use crate::levels::{Align, Anchor, LevelFlow};
+use crate::levels::{Anchor, net_lots};
 use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
 use crate::numeric::{det_exp, float, pow10, round_to_i64};
 use crate::registry::{Family, Wanted};
@@ -200,8 +200,7 @@ impl Column {
             let blind = context.gap_step || moved || bids.len().min(asks.len()) < 2;
             self.averages.step(if blind { 0.0 } else { scaled(deployed.deep_lots - before) });
         } else if best_stands && !context.gap_step {
-            let flow = LevelFlow::between(anchor, context.book, self.levels, Align::Price);
-            self.averages.step(scaled(flow.lots().iter().skip(1).sum()));
+            self.averages.step(scaled(net_lots(anchor, context.book, self.levels, 1)));
         }
     }
 }

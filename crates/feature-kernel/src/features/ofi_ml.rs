@@ -42,8 +42,8 @@ enum Shows {
 struct Flow {
     levels: usize,
     align: Align,
-    /// `None` when it is unknown.
-    now: Option<LevelFlow>,
+    is_known: bool,
+    now: LevelFlow,
 }
 
 const OFI: ColumnMeta = ColumnMeta {
@@ -115,7 +115,7 @@ impl Family for OfiMl {
             let known = flows.iter().position(|flow| (flow.levels, flow.align) == (levels, align));
             let flow = known.unwrap_or(flows.len());
             if known.is_none() {
-                flows.push(Flow { levels, align, now: None });
+                flows.push(Flow { levels, align, is_known: false, now: LevelFlow::none(levels) });
             }
             let shows = match f.column_index {
                 0 => Shows::Sum,
@@ -133,13 +133,12 @@ impl Family for OfiMl {
         let unknown = context.book_step && context.gap_step;
         let compares = context.book_step && self.anchor.is_set();
         for flow in &mut self.flows {
-            flow.now = match (unknown, compares) {
-                (true, _) => None,
-                (false, false) => Some(LevelFlow::none(flow.levels)),
-                (false, true) => {
-                    Some(LevelFlow::between(&self.anchor, context.book, flow.levels, flow.align))
-                }
-            };
+            flow.is_known = !unknown;
+            if flow.is_known && compares {
+                flow.now.take(&self.anchor, context.book, flow.levels, flow.align);
+            } else {
+                flow.now.clear(flow.levels);
+            }
         }
         if context.book_step {
             self.anchor.take(context.book);
@@ -150,7 +149,7 @@ impl Family for OfiMl {
     fn fill<B: BookView>(&mut self, context: &Context<'_, B>, slots: &mut Slots<'_>) {
         let lot = i128::from(context.units.lot_scaled);
         for column in &self.columns {
-            let Some(flow) = &self.flows[column.flow].now else { continue };
+            let Flow { is_known: true, now: flow, .. } = &self.flows[column.flow] else { continue };
             match &column.shows {
                 Shows::Sum => slots.i128(column.slot, i128::from(flow.total_lots()) * lot),
                 Shows::Level(level) => {
@@ -171,23 +170,25 @@ impl Family for OfiMl {
 
     fn reset(&mut self) {
         self.anchor.reset();
-        self.flows.iter_mut().for_each(|flow| flow.now = None);
+        for flow in &mut self.flows {
+            flow.is_known = false;
+            flow.now.clear(flow.levels);
+        }
     }
 
     fn save(&self, out: &mut StateWriter) {
         self.anchor.save(out);
         for flow in &self.flows {
-            out.u64(flow.now.is_some().into());
-            flow.now.unwrap_or(LevelFlow::none(flow.levels)).save(out);
+            out.u64(flow.is_known.into());
+            flow.now.save(out);
         }
     }
 
     fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), StateError> {
         self.anchor.load(from)?;
         for flow in &mut self.flows {
-            let some = from.bool("ofi_ml.flow")?;
-            let now = LevelFlow::load(from)?;
-            flow.now = some.then_some(now);
+            flow.is_known = from.bool("ofi_ml.flow")?;
+            flow.now = LevelFlow::load(from)?;
         }
         Ok(())
     }

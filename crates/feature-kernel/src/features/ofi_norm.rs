@@ -7,7 +7,7 @@ use market_model::{BookView, Side, StateError, StateReader, StateWriter};
 use super::ema::span_alpha;
 use super::l1_column;
 use crate::context::{Context, Units};
-use crate::levels::{Align, Anchor, LevelFlow};
+use crate::levels::{Anchor, net_lots};
 use crate::meta::{Behaviour, ColumnMeta, Dtype, FamilyMeta, ParamKind, ParamMeta, Reads, Scale};
 use crate::numeric::{float, ratio, round_to_i64};
 use crate::params::levels;
@@ -102,11 +102,7 @@ impl Family for OfiNorm {
                 (false, _) => Some(0),
                 (true, true) => None,
                 (true, false) if !is_set => Some(0),
-                (true, false) => {
-                    let book = context.book;
-                    let flow = LevelFlow::between(&self.anchor, book, levels, Align::Price);
-                    Some(flow.total_lots())
-                }
+                (true, false) => Some(net_lots(&self.anchor, context.book, levels, 0)),
             };
             match column {
                 Column::Step { flow_lots, .. } => *flow_lots = flow,

@@ -2,6 +2,8 @@
 //!
 //! Spec: `specs/features/shape.md`. Reference and cases: `parity/reference`, `parity/cases/shape.toml`.
 
+use core::ops::{AddAssign, Mul, Sub};
+
 use market_model::{BookView, Level, Side};
 
 use super::l1_column;
@@ -272,54 +274,67 @@ impl Family for Shape {
 
 /// The value of a float column; `None` when the book does not have what it needs.
 fn value<B: BookView>(context: &Context<'_, B>, column: Column) -> Option<f64> {
-    let price_unit = pow10(context.units.price_scale);
-    let qty_unit = pow10(context.units.qty_scale);
+    let units = context.units;
+    let lot = i128::from(units.lot_scaled);
+    let notional = i128::from(units.tick_scaled) * lot;
+    let price_unit = pow10(units.price_scale);
     let quotes = &context.quotes;
     let both = |levels| [Side::Bid, Side::Ask].map(|side| first(context, side, levels));
     match column {
         Column::Concentration(side, levels) => {
             let side = first(context, side, levels);
-            ratio(side.sum_of(|_, q| q * q), side.total() * side.total())
+            let total = side.total();
+            ratio(side.squares() * (lot * lot), total * total * (lot * lot))
         }
         Column::Vwap(side, levels) => {
             let side = first(context, side, levels);
-            ratio(side.sum_of(|p, q| p * q), side.total() * price_unit)
+            ratio(side.value() * notional, side.total() * lot * price_unit)
         }
         Column::VwapSpread(levels) => {
             let [bids, asks] = both(levels);
-            let beyond = |side: &Levels<'_>| ratio(side.moment(), side.total() * price_unit);
+            let beyond = |side: &Levels<'_>| {
+                let moment = side.sum_times(side.reach(), |level| side.distance(level));
+                ratio(moment * notional, side.total() * lot * price_unit)
+            };
             let spread = float(i128::from(quotes.ask - quotes.bid)) / float(price_unit);
             Some((spread + beyond(&asks)?) + beyond(&bids)?)
         }
         Column::Slope(side, levels) => {
             let side = first(context, side, levels);
             let last = side.levels.get(levels.checked_sub(1)?)?;
-            ratio(side.distance(last) * qty_unit, side.total() * price_unit)
+            let distance = i128::from(side.distance(last)) * i128::from(units.tick_scaled);
+            ratio(distance * pow10(units.qty_scale), side.total() * lot * price_unit)
         }
         Column::SlopeOls(side, levels) => {
-            let in_prices = first(context, side, levels).slope_ols()?;
+            let in_prices = first(context, side, levels).slope_ols(units)?;
             let s = i128::from(quotes.bid) + i128::from(quotes.ask);
-            Some(in_prices * (float(s) / float(20_000 * qty_unit)))
+            Some(in_prices * (float(s) / float(20_000 * pow10(units.qty_scale))))
         }
         Column::SlopeAsymmetry(levels) => {
             let [bids, asks] = both(levels);
-            Some(bids.slope_ols()? / asks.slope_ols()?)
+            Some(bids.slope_ols(units)? / asks.slope_ols(units)?)
         }
         Column::CentreOfGravity(levels) => {
             let [bids, asks] = both(levels);
-            let value = |side: &Levels<'_>| side.sum_of(|p, q| p * q);
-            ratio(value(&bids) + value(&asks), (bids.total() + asks.total()) * price_unit)
+            let total = (bids.total() + asks.total()) * lot;
+            ratio((bids.value() + asks.value()) * notional, total * price_unit)
         }
         Column::CogMinusMid(levels) => {
-            let s = i128::from(quotes.bid) + i128::from(quotes.ask);
             let [bids, asks] = both(levels);
-            let lean = |side: &Levels<'_>| side.sum_of(|p, q| (2 * p - s) * q);
-            let total = bids.total() + asks.total();
-            Some((float(lean(&bids) + lean(&asks)) * 1e4) / float(s * total))
+            let s = bids.best_ticks() + asks.best_ticks();
+            // Twice the distance from the mid is largest at the last level, or half a spread.
+            let lean = |side: &Levels<'_>| {
+                let bound = (2 * side.last_ticks() - s).abs().max((2 * side.best_ticks() - s).abs());
+                side.sum_times(bound, |level| 2 * level.price_ticks - s)
+            };
+            let total = (bids.total() + asks.total()) * lot;
+            let s = i128::from(quotes.bid) + i128::from(quotes.ask);
+            Some((float((lean(&bids) + lean(&asks)) * notional) * 1e4) / float(s * total))
         }
         Column::Pressure(levels) => {
             let [bids, asks] = both(levels);
-            ratio(bids.total() - asks.total(), bids.total() + asks.total())
+            let (bids, asks) = (bids.total() * lot, asks.total() * lot);
+            ratio(bids - asks, bids + asks)
         }
         _ => band_or_decay(context, column),
     }
@@ -353,8 +368,10 @@ fn band_or_decay<B: BookView>(context: &Context<'_, B>, column: Column) -> Optio
 
 /// Quantity of one level and of the best one, scaled.
 fn decay<B: BookView>(context: &Context<'_, B>, side: Side, level: usize) -> Option<(i128, i128)> {
-    let side = first(context, side, level + 1);
-    Some((side.qty(side.levels.get(level)?), side.qty(side.levels.first()?)))
+    let lot = i128::from(context.units.lot_scaled);
+    let scaled = |level: &Level| i128::from(level.qty_lots) * lot;
+    let top = context.top(side);
+    Some((scaled(top.get(level)?), scaled(top.first()?)))
 }
 
 fn both_bands<B: BookView>(context: &Context<'_, B>, lo_bps: i64, hi_bps: i64) -> i128 {
@@ -362,72 +379,119 @@ fn both_bands<B: BookView>(context: &Context<'_, B>, lo_bps: i64, hi_bps: i64) -
         + band(context, Side::Ask, lo_bps, Far::Exclusive(hi_bps))
 }
 
+#[inline]
 fn first<'a, B: BookView>(context: &Context<'a, B>, side: Side, levels: usize) -> Levels<'a> {
     let top = context.book.top(side);
-    Levels { levels: &top[..top.len().min(levels)], units: context.units }
+    let levels = &top[..top.len().min(levels)];
+    Levels { levels, total_lots: context.sums.lots(side, levels.len()) }
 }
 
-/// The first levels of one side; sums in scaled units. Prices and quantities are below 2^53 and
-/// levels at most 64, so that everything here is below 2^125.
+/// What sums of 64 bits can hold with room for the sign.
+const NARROW: i128 = 1 << 62;
+
+/// The first levels of one side, in ticks and lots. Prices and quantities are below 2^53 and levels at
+/// most 64, so that everything here is below 2^125, and on most markets far below 2^62: then sums
+/// are of 64 bits.
 #[derive(Debug, Clone, Copy)]
 struct Levels<'a> {
     levels: &'a [Level],
-    units: Units,
+    total_lots: i64,
 }
 
 impl Levels<'_> {
-    fn price(&self, level: &Level) -> i128 {
-        i128::from(level.price_ticks) * i128::from(self.units.tick_scaled)
+    #[inline]
+    fn best_ticks(&self) -> i64 {
+        self.levels.first().map_or(0, |best| best.price_ticks)
     }
 
-    fn qty(&self, level: &Level) -> i128 {
-        i128::from(level.qty_lots) * i128::from(self.units.lot_scaled)
+    #[inline]
+    fn last_ticks(&self) -> i64 {
+        self.levels.last().map_or(0, |last| last.price_ticks)
     }
 
     /// Distance from the best price.
-    fn distance(&self, level: &Level) -> i128 {
-        let best = self.levels.first().map_or(0, |best| self.price(best));
-        (self.price(level) - best).abs()
+    #[inline]
+    fn distance(&self, level: &Level) -> i64 {
+        (level.price_ticks - self.best_ticks()).abs()
     }
 
-    fn sum_of(&self, term: impl Fn(i128, i128) -> i128) -> i128 {
-        self.levels.iter().map(|level| term(self.price(level), self.qty(level))).sum()
+    /// The largest distance.
+    #[inline]
+    fn reach(&self) -> i64 {
+        (self.last_ticks() - self.best_ticks()).abs()
     }
 
+    #[inline]
     fn total(&self) -> i128 {
-        self.sum_of(|_, q| q)
+        i128::from(self.total_lots)
     }
 
-    /// Sum of distance from the best price times quantity.
-    fn moment(&self) -> i128 {
-        self.levels.iter().map(|level| self.distance(level) * self.qty(level)).sum()
+    /// Sum of quantities times a weight that `bound` bounds.
+    #[inline]
+    fn sum_times(&self, bound: i64, weight: impl Fn(&Level) -> i64) -> i128 {
+        if self.total() * i128::from(bound) < NARROW {
+            return self.levels.iter().map(|l| weight(l) * l.qty_lots).sum::<i64>().into();
+        }
+        self.levels.iter().map(|l| i128::from(weight(l)) * i128::from(l.qty_lots)).sum()
+    }
+
+    /// Sum of price times quantity.
+    #[inline]
+    fn value(&self) -> i128 {
+        let bound = self.best_ticks().max(self.last_ticks());
+        self.sum_times(bound, |level| level.price_ticks)
+    }
+
+    /// Sum of the squared quantities.
+    #[inline]
+    fn squares(&self) -> i128 {
+        self.sum_times(self.total_lots, |level| level.qty_lots)
     }
 
     fn half_depth_level(&self) -> u32 {
-        let total = self.total();
         let mut so_far = 0;
         let short_of_half = self.levels.iter().take_while(|level| {
-            so_far += self.qty(level);
-            2 * so_far < total
+            so_far += level.qty_lots;
+            2 * so_far < self.total_lots
         });
         short_of_half.count() as u32
     }
 
     /// Least-squares slope of cumulative quantity over distance, both scaled; `None` below 3 levels.
-    fn slope_ols(&self) -> Option<f64> {
-        if self.levels.len() < 3 {
+    #[inline]
+    fn slope_ols(&self, units: Units) -> Option<f64> {
+        let n = self.levels.len() as i128;
+        if n < 3 {
             return None;
         }
-        let (mut y, mut sum_v, mut sum_y, mut sum_vv, mut sum_vy) = (0, 0, 0, 0, 0);
+        let largest = i128::from(self.total_lots.max(self.reach()));
+        let (num, den) = if n * n * i128::from(self.reach()) * largest < NARROW {
+            self.slope_terms(|x| x)
+        } else {
+            self.slope_terms(i128::from)
+        };
+        let tick = i128::from(units.tick_scaled);
+        ratio(num * (tick * i128::from(units.lot_scaled)), den * (tick * tick))
+    }
+
+    /// Numerator and denominator of the slope in lots per tick, summed in a type that is wide enough.
+    #[inline]
+    fn slope_terms<T>(&self, wide: impl Fn(i64) -> T) -> (i128, i128)
+    where
+        T: Copy + AddAssign + Mul<Output = T> + Sub<Output = T> + Into<i128>,
+    {
+        let zero = || wide(0);
+        let (mut y, mut sum_v, mut sum_y, mut sum_vv, mut sum_vy) =
+            (zero(), zero(), zero(), zero(), zero());
         for level in self.levels {
-            let v = self.distance(level);
-            y += self.qty(level);
+            let v = wide(self.distance(level));
+            y += wide(level.qty_lots);
             sum_v += v;
             sum_y += y;
             sum_vv += v * v;
             sum_vy += v * y;
         }
-        let n = self.levels.len() as i128;
-        ratio(n * sum_vy - sum_v * sum_y, n * sum_vv - sum_v * sum_v)
+        let n = wide(self.levels.len() as i64);
+        ((n * sum_vy - sum_v * sum_y).into(), (n * sum_vv - sum_v * sum_v).into())
     }
 }

@@ -18,6 +18,30 @@ const FUNDING_S: i64 = 8 * 3_600;
 #[derive(Debug, Clone)]
 pub struct Time {
     wanted: Vec<(usize, Column)>,
+    clock: Clock,
+}
+
+/// Fields of one second; packets of the same second share them.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    /// Since 1970.
+    second: i64,
+    of_day: u32,
+    day_of_week: u32,
+    to_funding: i64,
+}
+
+impl Clock {
+    fn at(second: i64) -> Self {
+        Self {
+            second,
+            of_day: second.rem_euclid(DAY_S) as u32,
+            // 1970-01-01 was a Thursday.
+            day_of_week: (second.div_euclid(DAY_S) + 3).rem_euclid(7) as u32,
+            // Rounding up what is left equals rounding down what has passed.
+            to_funding: FUNDING_S - second.rem_euclid(FUNDING_S),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,25 +101,24 @@ impl Family for Time {
             Column::BookAge,
             Column::FeedLatency,
         ];
-        Self { wanted: wanted.iter().map(|(slot, f)| (*slot, COLUMNS[f.column_index])).collect() }
+        let wanted = wanted.iter().map(|(slot, f)| (*slot, COLUMNS[f.column_index])).collect();
+        Self { wanted, clock: Clock::at(0) }
     }
 
     #[inline]
     fn fill<B: BookView>(&mut self, context: &Context<'_, B>, slots: &mut Slots<'_>) {
-        let seconds = context.now_ns.div_euclid(SECOND_NS);
-        let of_day = seconds.rem_euclid(DAY_S) as u32;
-        // 1970-01-01 was a Thursday.
-        let day_of_week = (seconds.div_euclid(DAY_S) + 3).rem_euclid(7) as u32;
+        let second = context.now_ns.div_euclid(SECOND_NS);
+        if second != self.clock.second {
+            self.clock = Clock::at(second);
+        }
+        let Clock { of_day, day_of_week, to_funding, .. } = self.clock;
         for &(slot, column) in &self.wanted {
             match column {
                 Column::Hour => slots.u32(slot, of_day / 3_600),
                 Column::Minute => slots.u32(slot, of_day / 60 % 60),
                 Column::DayOfWeek => slots.u32(slot, day_of_week),
                 Column::IsWeekend => slots.u32(slot, u32::from(day_of_week >= 5)),
-                // Rounding up what is left equals rounding down what has passed.
-                Column::SecondsToFunding => {
-                    slots.i64(slot, FUNDING_S - seconds.rem_euclid(FUNDING_S));
-                }
+                Column::SecondsToFunding => slots.i64(slot, to_funding),
                 Column::BookAge => slots.i64(slot, context.now_ns - context.last_book_ns),
                 Column::FeedLatency => {
                     if let Some(stamp) = context.stamp
