@@ -219,7 +219,9 @@ impl Kernel {
             &self.changed[..words]
         });
         valid.copy_from_slice(&self.valid[..words]);
-        if !self.cold.is_empty() && step.now_ns >= self.cold_until_ns {
+        let may_warm = step.now_ns >= self.cold_until_ns
+            || ready.iter().zip(&self.stepped).any(|(ready, stepped)| stepped & !ready != 0);
+        if !self.cold.is_empty() && may_warm {
             let progress = Progress {
                 frames: self.frames,
                 book_steps: self.book_steps,
@@ -411,7 +413,7 @@ struct Progress<'a> {
 }
 
 /// Updates the ready bits of cold features and drops those that are ready: they stay so until a gap.
-/// Says before which time, UTC ns, there is no use in asking again.
+/// Says before which time, UTC ns, there is no use in asking again unless a column took a step of its own.
 #[cold]
 fn warm(
     warmups: &[Warmup],
@@ -434,7 +436,8 @@ fn warm(
         let from_ns = since_ns.saturating_add(warmup.min_ns);
         let is_ready = steps >= warmup.min_events && now_ns >= from_ns;
         ready[index / 64] = (ready[index / 64] & !mask) | if is_ready { mask } else { 0 };
-        if !is_ready {
+        let awaits_own_step = warmup.own && steps < warmup.min_events;
+        if !is_ready && !awaits_own_step {
             until_ns = until_ns.min(from_ns);
         }
         !is_ready

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use market_model::{BookNeeds, Level};
 
-use pages::{PAGE_BITS, PAGE_LEVELS, Pages};
+use pages::{PAGE_BITS, PAGE_LEVELS, Pages, SUM_BITS};
 
 /// Levels that one side may hold (rule D23).
 pub const MAX_LEVELS: usize = 50_000;
@@ -63,6 +63,12 @@ impl Ladder {
     #[inline]
     fn key(&self, price_ticks: i64) -> i64 {
         if self.is_ask { -price_ticks } else { price_ticks }
+    }
+
+    /// Key of a level; below every key when there is none.
+    #[inline]
+    fn key_of(&self, level: Option<&Level>) -> i64 {
+        level.map_or(i64::MIN, |level| self.key(level.price_ticks))
     }
 
     /// Best levels, best first; valid after [`Ladder::settle`].
@@ -137,7 +143,7 @@ impl Ladder {
             let cell = (key & (PAGE_LEVELS as i64 - 1)).cast_unsigned() as usize;
             let old_lots = core::mem::replace(&mut page.qty_lots[cell], level.qty_lots);
             if SUMS {
-                page.word_lots[cell >> 6] += level.qty_lots - old_lots;
+                page.sums_lots[cell >> SUM_BITS] += level.qty_lots - old_lots;
             }
             // Branch-free: whether a level appears or vanishes is a coin toss on real feeds.
             let (is, was) = (level.qty_lots != 0, old_lots != 0);
@@ -189,23 +195,20 @@ impl Ladder {
     fn refill_top(&mut self) {
         self.top_version += 1;
         self.top.clear();
-        let mut next = self.at_or_below(self.best_bound);
-        self.best_bound = next.map_or(i64::MIN, |(key, _)| key);
-        while let Some((key, qty_lots)) = next {
+        let mut bound = self.best_bound;
+        while self.top.len() < self.needs.top_count {
             if self.far.is_empty() {
+                let Some(key) = self.pages.at_or_below(bound) else { break };
                 self.take_from_page(key);
             } else {
+                let Some((key, qty_lots)) = self.at_or_below(bound) else { break };
                 self.top.push(Level { price_ticks: self.key(key), qty_lots });
-                self.top_floor = key;
             }
-            if self.top.len() == self.needs.top_count {
-                break;
-            }
-            next = self.at_or_below(self.top_floor - 1);
+            bound = self.key_of(self.top.last()) - 1;
         }
-        if self.top.len() < self.needs.top_count {
-            self.top_floor = i64::MIN;
-        }
+        self.best_bound = self.key_of(self.top.first());
+        let is_full = self.top.len() == self.needs.top_count;
+        self.top_floor = if is_full { bound + 1 } else { i64::MIN };
         self.top_is_stale = false;
         if !self.far.is_empty() && self.packets_since_recentre > RECENTRE_EVERY {
             self.recentre();
@@ -216,12 +219,11 @@ impl Ladder {
     #[inline]
     fn take_from_page(&mut self, key: i64) {
         let first = key >> PAGE_BITS << PAGE_BITS;
-        let Self { pages, top, top_floor, is_ask, needs, .. } = self;
+        let Self { pages, top, is_ask, needs, .. } = self;
         let Some(page) = pages.get(key >> PAGE_BITS) else { return };
         page.each_at_or_below((key - first).cast_unsigned() as usize, |cell, qty_lots| {
             let key = first | cell as i64;
             top.push(Level { price_ticks: if *is_ask { -key } else { key }, qty_lots });
-            *top_floor = key;
             top.len() == needs.top_count
         });
     }

@@ -12,6 +12,12 @@ pub(super) const PAGE_BITS: u32 = 9;
 pub(super) const PAGE_LEVELS: usize = 1 << PAGE_BITS;
 const PAGE_WORDS: usize = PAGE_LEVELS / 64;
 
+/// Prices of one kept sum, as a power of two: a band adds few levels at its two ends, and not too
+/// many sums between them.
+pub(super) const SUM_BITS: usize = 4;
+const SUM_LEVELS: usize = 1 << SUM_BITS;
+const PAGE_SUMS: usize = PAGE_LEVELS >> SUM_BITS;
+
 /// Pages of a window: 16.7 million ticks around the market.
 const MAX_PAGES: usize = 1 << 15;
 /// Pages that may have memory: 34 MB.
@@ -23,9 +29,8 @@ const MAX_BACKED: usize = 1 << 13;
 pub(super) struct Page {
     pub(super) occupied: [u64; PAGE_WORDS],
     pub(super) qty_lots: [i64; PAGE_LEVELS],
-    /// Sums of 64 neighbouring quantities, if kept: a band adds those, and levels only at its two
-    /// ends. All 512 quantities of a page, each below 2^53, fit.
-    pub(super) word_lots: [i64; PAGE_WORDS],
+    /// Sums of neighbouring quantities, if kept. All 512 quantities of a page, each below 2^53, fit.
+    pub(super) sums_lots: [i64; PAGE_SUMS],
     /// 1 once the page was open, and so has memory.
     backed: u64,
 }
@@ -58,22 +63,16 @@ impl Page {
 
     /// Sum of lots of the cells `from..=to`. Empty levels are 0, so that no loop has a test.
     #[inline]
-    fn sum_lots(&self, from: usize, to: usize, word_sums: bool) -> i64 {
-        let cells = |from: usize, to: usize| self.qty_lots[from..=to].iter().sum::<i64>();
-        let (first, last) = (from >> 6, to >> 6);
-        if !word_sums {
-            return cells(from, to);
+    fn sum_lots(&self, from: usize, to: usize, has_sums: bool) -> i64 {
+        let cells = |from: usize, end: usize| self.qty_lots[from..end].iter().sum::<i64>();
+        let end = to + 1;
+        let (first, last) = (from.div_ceil(SUM_LEVELS), end >> SUM_BITS);
+        if !has_sums || first >= last {
+            return cells(from, end);
         }
-        if first == last {
-            return if from & 63 == 0 && to & 63 == 63 {
-                self.word_lots[first]
-            } else {
-                cells(from, to)
-            };
-        }
-        let head = if from & 63 == 0 { self.word_lots[first] } else { cells(from, from | 63) };
-        let tail = if to & 63 == 63 { self.word_lots[last] } else { cells(to & !63, to) };
-        head + self.word_lots[first + 1..last].iter().sum::<i64>() + tail
+        cells(from, first << SUM_BITS)
+            + self.sums_lots[first..last].iter().sum::<i64>()
+            + cells(last << SUM_BITS, end)
     }
 
     fn clear(&mut self) {
@@ -83,7 +82,7 @@ impl Page {
                 *bits &= *bits - 1;
             }
         }
-        self.word_lots = [0; PAGE_WORDS];
+        self.sums_lots = [0; PAGE_SUMS];
     }
 }
 
@@ -221,7 +220,7 @@ impl Pages {
     }
 
     /// Sum of lots with `low <= key <= high`.
-    pub(super) fn sum_lots(&self, low: i64, high: i64, word_sums: bool) -> i128 {
+    pub(super) fn sum_lots(&self, low: i64, high: i64, has_sums: bool) -> i128 {
         let first = (low >> PAGE_BITS).max(self.first);
         let last = (high >> PAGE_BITS).min(self.first + self.pages.len() as i64 - 1);
         let mut sum = 0;
@@ -237,7 +236,7 @@ impl Pages {
             let base = number << PAGE_BITS;
             let from = usize::try_from(low - base).unwrap_or(0);
             let to = usize::try_from(high - base).unwrap_or(0).min(PAGE_LEVELS - 1);
-            sum += i128::from(self.pages[open].sum_lots(from, to, word_sums));
+            sum += i128::from(self.pages[open].sum_lots(from, to, has_sums));
             let Some(below) = open.checked_sub(1) else { break };
             index = below;
         }
