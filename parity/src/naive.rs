@@ -118,6 +118,10 @@ impl Naive {
         match packet.kind {
             PacketKind::Reset => return self.reset(),
             PacketKind::Rejected => return self.reject(packet, out),
+            PacketKind::RejectedTrade => {
+                self.pending |= QualityFlags::REJECTED_INPUT;
+                return;
+            }
             _ => {}
         }
         let is_snapshot = packet.kind == PacketKind::Snapshot;

@@ -71,6 +71,7 @@ fn packet(table: &Table) -> Packet {
             "reset" => PacketKind::Reset,
             "heartbeat" => PacketKind::Heartbeat,
             "rejected" => PacketKind::Rejected,
+            "rejected_trade" => PacketKind::RejectedTrade,
             other => panic!("packet kind {other}"),
         },
         ts_event_ns: int(table, "e"),

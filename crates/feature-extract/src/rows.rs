@@ -2,7 +2,7 @@
 
 use feature_kernel::frame::bit;
 use feature_runtime::SymbolEngine;
-use market_model::{Packet, PacketKind, QualityFlags, StateReader, StateWriter};
+use market_model::{Packet, QualityFlags, StateReader, StateWriter};
 
 use crate::bars::Framed;
 use crate::emission::Emission;
@@ -76,7 +76,8 @@ impl RowMaker {
         let epoch_before = self.engine.frame().map(|frame| frame.header().epoch);
         let is_first = epoch_before.is_none();
         let Some(frame) = self.engine.process(packet) else {
-            if packet.kind == PacketKind::Reset {
+            // A reset, or a snapshot that begins a session without a frame: there is nothing to sample.
+            if self.engine.frame().is_none() {
                 self.next_grid_ns = None;
             }
             return Framed::No;

@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use market_io::sink::{
     DEFAULT_BATCH_ROWS, MemoryBatches, MemorySink, RowBatchBuilder, SinkOptions, TableSink,
-    TableSpec,
+    TableSpec, in_background,
 };
 
 use crate::error::Error;
@@ -38,7 +38,9 @@ impl TableWriter {
         let batch = RowBatchBuilder::new(spec, DEFAULT_BATCH_ROWS, &[symbol]);
         Ok(match file {
             Some((path, options)) => {
-                Self { batch, sink: market_io::sink::create(path, spec, options)?, memory: None }
+                // Encoding costs as much as computing: it is done beside.
+                let sink = in_background(market_io::sink::create(path, spec, options)?);
+                Self { batch, sink, memory: None }
             }
             None => {
                 let sink = MemorySink::new(spec);

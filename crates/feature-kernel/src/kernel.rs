@@ -229,8 +229,7 @@ impl Kernel {
                 first_ns: self.first_ns,
                 gap_ns: self.gap_ns,
             };
-            self.cold_until_ns =
-                warm(&self.warmups, &mut self.cold, ready, &progress, step.now_ns);
+            self.cold_until_ns = warm(&self.warmups, &mut self.cold, ready, &progress, step.now_ns);
         }
         let mut header = FrameHeader { seq: self.frames, ..step.header };
         header.quality.set(QualityFlags::SATURATED, saturated);

@@ -118,12 +118,7 @@ fn compare<B: BookView>(
 /// Lots that joined the bids and left the asks between two packets, from level `first` on, matched by
 /// price; 128 levels of 2^53 lots fit.
 #[inline]
-pub(crate) fn net_lots<B: BookView>(
-    anchor: &Anchor,
-    book: &B,
-    levels: usize,
-    first: usize,
-) -> i64 {
+pub(crate) fn net_lots<B: BookView>(anchor: &Anchor, book: &B, levels: usize, first: usize) -> i64 {
     let mut sum = 0;
     let add = |rank, lots| sum += if rank >= first { lots } else { 0 };
     compare(anchor, book, levels, Align::Price, add);

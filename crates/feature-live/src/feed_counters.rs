@@ -48,7 +48,7 @@ pub struct FeedCounters {
     pub snapshots_asked: Count,
     /// Requests for a snapshot that failed.
     pub snapshots_failed: Count,
-    /// Lines that gave a packet of kind `Rejected`, lost connections among them.
+    /// Lines that gave a packet of kind `Rejected` or `RejectedTrade`, lost connections among them.
     pub rejected: Count,
 }
 

@@ -196,8 +196,8 @@ impl FeatureEngine {
     /// symbol
     ///     Symbol of the packet.
     /// kind
-    ///     `"delta"`, `"snapshot"`, `"reset"`, `"heartbeat"` or `"rejected"`; the last three have no
-    ///     content.
+    ///     `"delta"`, `"snapshot"`, `"reset"`, `"heartbeat"`, `"rejected"` or `"rejected_trade"`; the
+    ///     last four have no content.
     /// ts_event, ts_recv
     ///     Event and arrival time, UTC ns; 0 when unknown.
     /// seq, first_seq, prev_seq
@@ -288,7 +288,7 @@ impl FeatureEngine {
             if let Some(trades) = trades {
                 grid.trades(packet, trades)?;
             }
-            let bare = matches!(kind, "reset" | "heartbeat" | "rejected");
+            let bare = matches!(kind, "reset" | "heartbeat" | "rejected" | "rejected_trade");
             let has_book = !packet.run_ends.is_empty() || !packet.orders.is_empty();
             if bare && (has_book || !packet.trades.is_empty()) {
                 return Err(config(&format!("a packet of kind `{kind}` has no content")));

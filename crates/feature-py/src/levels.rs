@@ -158,8 +158,9 @@ pub(crate) fn parse_kind(kind: &str) -> PyResult<PacketKind> {
         "reset" => PacketKind::Reset,
         "heartbeat" => PacketKind::Heartbeat,
         "rejected" => PacketKind::Rejected,
+        "rejected_trade" => PacketKind::RejectedTrade,
         other => {
-            let known = "delta, snapshot, reset, heartbeat, rejected";
+            let known = "delta, snapshot, reset, heartbeat, rejected, rejected_trade";
             return Err(config(&format!("kind `{}` is none of {known}", other.escape_default())));
         }
     })

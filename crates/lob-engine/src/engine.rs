@@ -150,6 +150,7 @@ impl LobEngine {
         match packet.kind {
             PacketKind::Reset => return Ok(self.reset()),     // 1
             PacketKind::Rejected => return Ok(self.reject()), // 2
+            PacketKind::RejectedTrade => return Ok(self.note_rejection()),
             _ => {}
         }
         let book_step = packet.touches_book();
@@ -313,11 +314,16 @@ impl LobEngine {
 
     /// Reports that an event of this symbol was refused (rule D11); also a lost delta.
     pub fn reject(&mut self) -> Outcome {
-        self.counters.rejected += 1;
-        self.pending |= QualityFlags::REJECTED_INPUT;
+        let noted = self.note_rejection();
         if self.feed == FeedKind::Delta && self.status == Status::Live {
             return self.lose_book();
         }
+        noted
+    }
+
+    fn note_rejection(&mut self) -> Outcome {
+        self.counters.rejected += 1;
+        self.pending |= QualityFlags::REJECTED_INPUT;
         Outcome::Dropped
     }
 

@@ -11,6 +11,7 @@
 //! | `.csv` | CSV | timestamps as integer ns, empty for null; metadata is not kept |
 
 mod atomic;
+mod background;
 mod batch;
 mod csv;
 mod error;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 
 pub use atomic::{AtomicFile, SealedFile};
+pub use background::in_background;
 pub use batch::{DEFAULT_BATCH_ROWS, RowBatchBuilder};
 pub use error::SinkError;
 pub use memory::{MemoryBatches, MemorySink};

@@ -96,7 +96,7 @@ pub struct SourceStats {
     pub packets: u64,
     /// Depth updates of the symbol that were read.
     pub depth_updates: u64,
-    /// Packets of kind `Rejected` among [`SourceStats::packets`] (rule D11).
+    /// Packets of kind `Rejected` or `RejectedTrade` among [`SourceStats::packets`] (rule D11).
     pub rejected: u64,
     /// Quantities rounded to the scale of the instrument (rule D14).
     pub rounded: u64,
@@ -136,7 +136,8 @@ impl SourceStats {
     pub(crate) fn count(&mut self, packet: &Packet) {
         self.packets += 1;
         self.snapshots += u64::from(packet.kind == PacketKind::Snapshot);
-        self.rejected += u64::from(packet.kind == PacketKind::Rejected);
+        let is_rejected = matches!(packet.kind, PacketKind::Rejected | PacketKind::RejectedTrade);
+        self.rejected += u64::from(is_rejected);
     }
 
     /// Makes a packet say that its event was refused; its times stay. [`SourceStats::count`] counts it.

@@ -14,6 +14,8 @@ const NS: i64 = 1_723_161_255_000_000_000;
 const BID: u64 = (0b111 << 29) | 1;
 const ASK: u64 = (0b11 << 30) | (1 << 28) | 1;
 
+const TRADE: u64 = (0b111 << 29) | 2;
+
 const SNAPSHOT: &str = "1723161255000000000 {\"lastUpdateId\":10,\"E\":1723161255000,\"T\":1723161255000,\
      \"bids\":[[\"99.9\",\"1.5\"]],\"asks\":[[\"100.1\",\"2\"]]}\n";
 
@@ -488,5 +490,56 @@ fn every_cut_gives_a_prefix_or_an_error() {
             assert!(packets.len() <= good + 1, "{name} cut at {cut}");
             assert!(good == packets.len() || name == "plain", "{name} cut at {cut}");
         }
+    }
+}
+
+#[test]
+fn refused_trades_leave_the_book() {
+    let trade = |price: &str, rest: &str| {
+        format!(
+            "1723161255000000012 {{\"stream\":\"btcusdt@trade\",\"data\":{{\"e\":\"trade\",\
+             \"E\":1723161255001,\"T\":1723161255001,\"s\":\"BTCUSDT\",\"t\":5,\"p\":{price},{rest}}}}}\n"
+        )
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let options = |file: &str, bytes: &[u8]| OpenOptions {
+        tick_size: Some("0.1".into()),
+        lot_size: Some("0.1".into()),
+        ..options(vec![write_file(&dir, file, bytes)])
+    };
+    let kinds_and_fault = |options: OpenOptions| {
+        let mut source = market_io::open(&options).unwrap();
+        let (packets, error) = drain(source.as_mut());
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(source.stats().rejected, 1);
+        let kinds: Vec<_> = packets.iter().map(|packet| packet.kind).collect();
+        (kinds, source.stats().faults[0].to_string())
+    };
+    for (price, rest, found) in [
+        ("\"NaN\"", r#""q":"1","X":"MARKET","m":true"#, "field `p`"),
+        ("\"99.9\"", r#""q":"-1","X":"MARKET","m":true"#, "field `q`"),
+        ("99.9", r#""q":"1","X":"MARKET","m":true"#, "field `p`"),
+        ("\"99.9\"", r#""q":"1","X":"MARKET""#, "field `m`"),
+        ("\"99.9\"", r#""q":"1","q":"1","m":true"#, "duplicate field `q`"),
+    ] {
+        let [before, after] = [(9, 11, 8), (12, 13, 11)]
+            .map(|(first, last, prev)| diff(first, last, prev, r#"[["99.8","1"]]"#));
+        let lines = format!("{SNAPSHOT}{before}{}{after}", trade(price, rest));
+        let (kinds, fault) = kinds_and_fault(options("rec.txt", lines.as_bytes()));
+        let delta = PacketKind::Delta;
+        assert_eq!(kinds, [PacketKind::Snapshot, delta, PacketKind::RejectedTrade, delta]);
+        assert!(fault.contains(found) && fault.contains("line 3"), "{fault}");
+    }
+    // In an array, when nothing but trades has the same local time.
+    for (beside, kind) in [(TRADE, PacketKind::RejectedTrade), (BID, PacketKind::Rejected)] {
+        let rows = [
+            (BID, NS, NS, 99.9, 1.5),
+            (TRADE, NS, NS + 5, f64::NAN, 1.0),
+            (beside, NS, NS + 5, 99.9, 1.0),
+            (BID, NS, NS + 9, 99.8, 1.0),
+        ];
+        let (kinds, fault) = kinds_and_fault(options("rows.npy", &npy(&rows)));
+        assert_eq!(kinds, [PacketKind::Delta, kind, PacketKind::Delta]);
+        assert!(fault.contains("field `px`") && fault.contains("row 1"), "{fault}");
     }
 }

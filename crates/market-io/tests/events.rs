@@ -51,7 +51,8 @@ prop_compose! {
     fn packet()(
         kind in prop_oneof![
             Just(PacketKind::Delta), Just(PacketKind::Snapshot), Just(PacketKind::Reset),
-            Just(PacketKind::Heartbeat), Just(PacketKind::Rejected)
+            Just(PacketKind::Heartbeat), Just(PacketKind::Rejected),
+            Just(PacketKind::RejectedTrade)
         ],
         times in any::<(i64, i64)>(),
         ids in any::<(u64, u64, u64)>(),

@@ -30,6 +30,9 @@ pub enum PacketKind {
     Heartbeat,
     /// An event of this symbol was refused by the decoder (rule D11); carries no content.
     Rejected,
+    /// Trades of this symbol were refused by the decoder (rule D11), which the book does not depend on;
+    /// carries no content.
+    RejectedTrade,
 }
 
 /// Operation of one run of level changes.

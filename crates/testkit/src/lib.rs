@@ -29,6 +29,7 @@ enum Fate {
     AfterGap,
     Reset,
     Rejected,
+    RejectedTrade,
     Heartbeat,
     NoIds,
 }
@@ -69,6 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Fate::AfterGap),
         1 => Just(Fate::Reset),
         1 => Just(Fate::Rejected),
+        1 => Just(Fate::RejectedTrade),
         2 => Just(Fate::Heartbeat),
         1 => Just(Fate::NoIds),
     ];
@@ -163,6 +165,7 @@ fn assemble(steps: &[Step]) -> Vec<Packet> {
         match step.fate {
             Fate::Reset => packet.kind = PacketKind::Reset,
             Fate::Rejected => packet.kind = PacketKind::Rejected,
+            Fate::RejectedTrade => packet.kind = PacketKind::RejectedTrade,
             Fate::Heartbeat => packet.kind = PacketKind::Heartbeat,
             _ => fill(&mut packet, step),
         }

@@ -47,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(PacketKind::Snapshot),
         1 => Just(PacketKind::Reset),
         1 => Just(PacketKind::Rejected),
+        1 => Just(PacketKind::RejectedTrade),
         3 => Just(PacketKind::Heartbeat),
     ];
     let clear_op = prop_oneof![Just(BookOp::ClearBid), Just(BookOp::ClearAsk)];

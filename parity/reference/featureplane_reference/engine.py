@@ -91,8 +91,10 @@ class Engine:
             self.listener.on_clock(event_time if self.t_eff is None else max(self.t_eff, event_time))
         if packet.kind == "reset":
             return self.session_reset()
-        if packet.kind == "rejected":
+        if packet.kind in ("rejected", "rejected_trade"):
             self.pending |= model.REJECTED_INPUT
+            if packet.kind == "rejected_trade":
+                return None
             return self.lose_book(packet) if self.instrument.feed == "delta" else None
 
         if self.status == AWAITING and packet.kind != "snapshot":

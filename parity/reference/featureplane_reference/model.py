@@ -37,7 +37,7 @@ FLAG_NAMES = (
     "CHECKSUM_MISMATCH",
 )
 
-PACKET_KINDS = ("delta", "snapshot", "reset", "heartbeat", "rejected")
+PACKET_KINDS = ("delta", "snapshot", "reset", "heartbeat", "rejected", "rejected_trade")
 BOOK_OPS = ("set_bid", "set_ask", "clear_bid", "clear_ask")
 ORDER_OPS = ("add", "modify", "cancel", "fill")
 DEFAULT_MAX_AGE_NS = 10_000_000_000

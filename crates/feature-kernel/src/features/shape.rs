@@ -324,7 +324,8 @@ fn value<B: BookView>(context: &Context<'_, B>, column: Column) -> Option<f64> {
             let s = bids.best_ticks() + asks.best_ticks();
             // Twice the distance from the mid is largest at the last level, or half a spread.
             let lean = |side: &Levels<'_>| {
-                let bound = (2 * side.last_ticks() - s).abs().max((2 * side.best_ticks() - s).abs());
+                let bound =
+                    (2 * side.last_ticks() - s).abs().max((2 * side.best_ticks() - s).abs());
                 side.sum_times(bound, |level| 2 * level.price_ticks - s)
             };
             let total = (bids.total() + asks.total()) * lot;

@@ -240,7 +240,7 @@ impl<'a> Session<'a> {
             sender.send()?;
             match kind {
                 PacketKind::Snapshot => self.snapshot_at = self.engine.sent.get(),
-                PacketKind::Rejected => counters.rejected.add(1),
+                PacketKind::Rejected | PacketKind::RejectedTrade => counters.rejected.add(1),
                 _ => {}
             }
         }

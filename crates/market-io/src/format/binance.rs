@@ -73,7 +73,8 @@ impl LineDecoder for Decoder {
         }
         match read(json, Some(&self.instrument.symbol))? {
             Message::Depth(depth) => Ok(self.depth(&depth, packet, stats)?),
-            Message::Trade(trade) => Ok(self.trade(&trade, packet, stats)?),
+            Message::Trade(trade) => self.trade(&trade, packet, stats).map_err(Refusal::Trades),
+            Message::RefusedTrade(fault) => Err(Refusal::Trades(fault)),
             Message::Snapshot(snapshot) => Ok(self.snapshot(&snapshot, packet, stats)?),
             Message::Ignored(kind) => {
                 stats.ignore(kind.as_bytes());

@@ -243,7 +243,7 @@ impl LineDecoder for Decoder {
             return Ok(false);
         }
         match message.topic {
-            Topic::Trades => Ok(self.trades(&message, packet, stats)?),
+            Topic::Trades => self.trades(&message, packet, stats).map_err(Refusal::Trades),
             Topic::Book(levels) if self.levels.is_none_or(|wanted| wanted == levels) => {
                 Ok(self.book(&message, packet, stats)?)
             }

@@ -79,7 +79,7 @@ fn learn(message: &Message<'_>, survey: &mut Survey<'_>) -> Result<(), FieldFaul
             }
         }
         Content::Trades(trades) => {
-            for trade in trades {
+            for trade in trades.as_ref().map_err(FieldFault::clone)? {
                 survey.price(trade.price.as_bytes());
                 survey.qty(trade.qty.as_bytes());
             }
@@ -137,7 +137,11 @@ impl LineDecoder for Decoder {
             }
             match &message.content {
                 Content::Book(book) => self.book(book, packet, stats)?,
-                Content::Trades(trades) => self.trades(trades, packet, stats)?,
+                Content::Trades(trades) => {
+                    let trades = trades.as_ref().map_err(FieldFault::clone);
+                    let taken = trades.and_then(|trades| self.trades(trades, packet, stats));
+                    taken.map_err(Refusal::Trades)?;
+                }
             }
         }
         Ok(packet.touches_book() || !packet.trades.is_empty())

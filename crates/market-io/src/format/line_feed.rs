@@ -1,6 +1,6 @@
 //! Formats of which a line is a message: at most one packet each.
 
-use market_model::{Instrument, Packet};
+use market_model::{Instrument, Packet, PacketKind};
 
 use crate::bytes::{Line, Lines};
 use crate::error::{Error, FieldFault, Location, excerpt};
@@ -10,6 +10,8 @@ use crate::source::{Feed, SourceStats};
 pub(super) enum Refusal {
     /// The line is refused.
     Line(FieldFault),
+    /// The line is refused, and the book does not depend on it.
+    Trades(FieldFault),
     /// A second symbol came up and none was chosen.
     SecondSymbol(String),
 }
@@ -64,7 +66,7 @@ impl<D: LineDecoder> LineReader<D> {
     }
 
     /// Reads one line, `None` for one that was too long to keep; `true` when the packet is to be
-    /// handed out. A refused line gives a packet of kind `Rejected`.
+    /// handed out. A refused line gives a packet of kind `Rejected` or `RejectedTrade`.
     ///
     /// # Errors
     ///
@@ -91,6 +93,10 @@ impl<D: LineDecoder> LineReader<D> {
             Err(Refusal::Line(fault)) => {
                 stats.refuse(packet, fault.at(location(), &decoder.instrument().symbol));
                 decoder.lose_book();
+            }
+            Err(Refusal::Trades(fault)) => {
+                stats.refuse(packet, fault.at(location(), &decoder.instrument().symbol));
+                packet.kind = PacketKind::RejectedTrade;
             }
         }
         packet.symbol_id = decoder.instrument().symbol_id;

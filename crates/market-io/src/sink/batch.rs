@@ -241,8 +241,9 @@ struct Pool {
 }
 
 impl Pool {
-    /// Batches in flight; more than that means that somebody collects them.
-    const LENT: usize = 2;
+    /// Batches in flight: one is written, one waits, one was just made. More than that means that
+    /// somebody collects them.
+    const LENT: usize = 3;
 
     fn take<T: ArrowNativeType>(&mut self, len: usize) -> Vec<T> {
         for index in 0..self.lent.len() {

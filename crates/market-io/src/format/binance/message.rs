@@ -17,6 +17,8 @@ use crate::format::json::{Field, number, object, text, typed};
 pub(super) enum Message<'a> {
     Depth(Depth<'a>),
     Trade(TradeText<'a>),
+    /// A trade that cannot be read.
+    RefusedTrade(FieldFault),
     Snapshot(Snapshot<'a>),
     /// A message of no use here, by kind.
     Ignored(Cow<'a, str>),
@@ -391,7 +393,8 @@ pub(super) fn parse<'a>(json: &'a [u8], wanted: Option<&str>) -> Result<Message<
     match stream_kind(kind.as_bytes()) {
         StreamKind::Depth => parse_depth(&object("data", data)?, wanted),
         StreamKind::Trade { is_aggregate } => {
-            parse_trade(&object("data", data)?, wanted, is_aggregate)
+            let trade = object("data", data).and_then(|d| parse_trade(&d, wanted, is_aggregate));
+            Ok(trade.unwrap_or_else(Message::RefusedTrade))
         }
         StreamKind::Unused => Ok(Message::Ignored(kind)),
     }

@@ -120,7 +120,10 @@ impl Findings {
             if let Some(Note::Recording { tick_size, lot_size }) = note::read(json)? {
                 self.noted.get_or_insert((tick_size, lot_size));
             }
-            Ok((ns, read(json, None)?))
+            match read(json, None)? {
+                Message::RefusedTrade(fault) => Err(fault),
+                message => Ok((ns, message)),
+            }
         });
         let (local_ns, message) = match read {
             Ok(read) => read,

@@ -31,7 +31,8 @@ impl Message<'_> {
 
 pub(super) enum Content<'a> {
     Book(BookText<'a>),
-    Trades(Vec<TradeText<'a>>),
+    /// Trades, or why they cannot be read; the book does not depend on them.
+    Trades(Result<Vec<TradeText<'a>>, FieldFault>),
 }
 
 /// A book or a change of it; levels are still text.
@@ -154,10 +155,8 @@ fn kraken(json: &[u8]) -> Result<Vec<Message<'_>>, FieldFault> {
     let content = match &*channel {
         "trade" => {
             let mut trades = Vec::new();
-            for part in middle {
-                kraken_trades(part, &mut trades)?;
-            }
-            Content::Trades(trades)
+            let read = middle.iter().try_for_each(|part| kraken_trades(part, &mut trades));
+            Content::Trades(read.map(|()| trades))
         }
         _ => {
             let Some(depth) = channel.strip_prefix("book-") else { return Ok(Vec::new()) };
@@ -240,17 +239,22 @@ fn okx<'a>(
         return Ok(Vec::new());
     }
     let trades = if venue == BITGET {
-        let rows: Vec<[Cow<'a, str>; 4]> = parsed("data", content)?;
-        let one = |[time, price, qty, side]: [Cow<'a, str>; 4]| {
-            let event_ns = unix_ns("ts", time.as_bytes(), Unit::Milliseconds)?;
-            Ok(TradeText { price, qty, event_ns, aggressor: aggressor(&side)? })
-        };
-        rows.into_iter().map(one).collect::<Result<_, FieldFault>>()?
+        bitget_trades(content)
     } else {
-        let fields: Vec<TradeFields<'a>> = parsed("data", content)?;
-        fields.iter().map(|fields| trade(fields, Unit::Milliseconds)).collect::<Result<_, _>>()?
+        parsed("data", content).and_then(|fields: Vec<TradeFields<'a>>| {
+            fields.iter().map(|fields| trade(fields, Unit::Milliseconds)).collect()
+        })
     };
     Ok(vec![Message { venue, symbol, content: Content::Trades(trades) }])
+}
+
+fn bitget_trades<'a>(content: &'a [u8]) -> Result<Vec<TradeText<'a>>, FieldFault> {
+    let rows: Vec<[Cow<'a, str>; 4]> = parsed("data", content)?;
+    let one = |[time, price, qty, side]: [Cow<'a, str>; 4]| {
+        let event_ns = unix_ns("ts", time.as_bytes(), Unit::Milliseconds)?;
+        Ok(TradeText { price, qty, event_ns, aggressor: aggressor(&side)? })
+    };
+    rows.into_iter().map(one).collect()
 }
 
 /// OKCoin, and OKEx in version 3: an entry for each instrument.
@@ -276,7 +280,7 @@ fn okcoin<'a>(
             let fields: Vec<TradeFields<'a>> = parsed("data", content)?;
             let one = |fields: &TradeFields<'a>| {
                 let symbol = text(("instrument_id", fields.instrument_id))?.into_owned();
-                let trades = vec![trade(fields, Unit::Milliseconds)?];
+                let trades = trade(fields, Unit::Milliseconds).map(|trade| vec![trade]);
                 Ok(Message { venue, symbol, content: Content::Trades(trades) })
             };
             fields.iter().map(one).collect()
@@ -295,9 +299,10 @@ fn ftx<'a>(outer: &Outer<'a>, content: &'a [u8]) -> Result<Vec<Message<'a>>, Fie
             Content::Book(interleaved(&book, is_snapshot, event_ns, FTX_SCHEME)?)
         }
         "trades" => {
-            let fields: Vec<TradeFields<'a>> = parsed("data", content)?;
-            let trades = fields.iter().map(|fields| trade(fields, Unit::Seconds));
-            Content::Trades(trades.collect::<Result<_, _>>()?)
+            let fields = parsed("data", content);
+            Content::Trades(fields.and_then(|fields: Vec<TradeFields<'a>>| {
+                fields.iter().map(|fields| trade(fields, Unit::Seconds)).collect()
+            }))
         }
         _ => return Ok(Vec::new()),
     };

@@ -5,12 +5,13 @@ use market_model::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(super) const KINDS: [(&str, PacketKind); 5] = [
+pub(super) const KINDS: [(&str, PacketKind); 6] = [
     ("delta", PacketKind::Delta),
     ("snapshot", PacketKind::Snapshot),
     ("reset", PacketKind::Reset),
     ("heartbeat", PacketKind::Heartbeat),
     ("rejected", PacketKind::Rejected),
+    ("rejected_trade", PacketKind::RejectedTrade),
 ];
 
 pub(super) const OPS: [(&str, BookOp); 4] = [

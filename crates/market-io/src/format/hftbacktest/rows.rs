@@ -207,6 +207,8 @@ struct Group {
     has_clear: bool,
     has_snapshot: bool,
     refused: bool,
+    /// Some row may say something about the book.
+    may_touch_book: bool,
 }
 
 impl Group {
@@ -218,6 +220,7 @@ impl Group {
             has_clear: false,
             has_snapshot: false,
             refused: false,
+            may_touch_book: false,
         }
     }
 
@@ -336,13 +339,15 @@ impl RowDecoder {
                     return (index, Some(Stop::Fatal(fault)));
                 }
             }
+            let kind = row.ev & KIND_MASK;
+            self.group.may_touch_book |= !matches!(kind, TRADE | BBO | FIRST_CUSTOM..);
             if self.group.refused {
                 continue;
             }
             if let Err(fault) = self.take_row(row, packet) {
                 return (index, Some(Stop::Refused(fault)));
             }
-            if matches!(row.ev & KIND_MASK, DEPTH | SNAPSHOT) {
+            if matches!(kind, DEPTH | SNAPSHOT) {
                 let counts = &mut self.group.counts;
                 next += self.grids.push_levels_like(row, &rows[next..], packet, counts);
             }
@@ -362,7 +367,8 @@ impl RowDecoder {
             let (ts_event_ns, ts_recv_ns) = (packet.ts_event_ns, packet.ts_recv_ns);
             packet.clear();
             (packet.ts_event_ns, packet.ts_recv_ns) = (ts_event_ns, ts_recv_ns);
-            packet.kind = PacketKind::Rejected;
+            packet.kind =
+                if group.may_touch_book { PacketKind::Rejected } else { PacketKind::RejectedTrade };
         } else if (group.has_clear && group.has_snapshot) || Orders::are_whole(packet) {
             packet.kind = PacketKind::Snapshot;
         }
