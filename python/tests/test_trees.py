@@ -19,6 +19,7 @@ import xgboost
 
 import featureplane as fp
 from featureplane import models
+from featureplane.live import LatestFrames
 from featureplane.models import Dataset
 
 SET = "l2_linear_v1"
@@ -128,6 +129,26 @@ def test_scores_of_the_engine_are_those_of_the_library(
     again = pl.read_parquet(tmp_path / "x.parquet")
     for name in OUTPUTS[task]:
         assert again[name].to_list() == frame[name].to_list()
+
+
+@pytest.mark.parametrize("kind", TRAINERS)
+def test_the_live_frame_has_one_score_per_class(
+    day: Path, dataset: Dataset, kind: str, tmp_path: Path
+) -> None:
+    rows, path = rows_of("multiclass", dataset), tmp_path / "trees.json"
+    fitted = TRAINERS[kind]("multiclass", dataset, rows, n_estimators=5)
+    models.export_trees(fitted, dataset, rows, path, classes=labels_of(kind, "multiclass"))
+    latest = tmp_path / "latest.fp"
+    command = [sys.executable, "-m", "featureplane", "live", "--feed", f"replay:{day}", "--set", SET]
+    command += ["--model", str(path), "--latest", str(latest), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with LatestFrames(latest, SET) as frames:
+        last = frames.read(frames.symbols[0])
+    row = models.score(day, path).to_polars()[-1]
+    assert last is not None and last.scores is not None
+    assert last.scores == {name: row[name][0] for name in OUTPUTS["multiclass"]}
+    assert math.isclose(sum(last.scores.values()), 1.0, abs_tol=1e-12)
 
 
 @pytest.mark.parametrize("kind", TRAINERS)

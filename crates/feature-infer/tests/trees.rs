@@ -77,6 +77,23 @@ fn scores_are_those_of_lightgbm() {
 }
 
 #[test]
+fn a_score_allocates_nothing() {
+    for name in [
+        "trees_binary.json",
+        "trees_multiclass.json",
+        "xgboost_3_2_regression.json",
+        "xgboost_3_2_multiclass.json",
+    ] {
+        let model = parse(&read(name)).unwrap();
+        let (inputs, mut scores) = ([0.5; 18], vec![0.0; model.outputs().len()]);
+        let counted = allocation_counter::measure(|| assert!(model.score(&inputs, &mut scores)));
+        assert_eq!(counted.count_total, 0, "{name}");
+    }
+    let planted = allocation_counter::measure(|| drop(std::hint::black_box(vec![1_u8; 64])));
+    assert_eq!(planted.count_total, 1, "the counter counts");
+}
+
+#[test]
 fn planted_defects_of_a_file_are_refused() {
     let binary = "trees_binary.json";
     let steeper = |file: &mut Value| replaced(file, "sigmoid:1", "sigmoid:2");
