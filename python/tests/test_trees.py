@@ -146,7 +146,8 @@ def test_the_live_frame_has_one_score_per_class(
     with LatestFrames(latest, SET) as frames:
         last = frames.read(frames.symbols[0])
     row = models.score(day, path).to_polars()[-1]
-    assert last is not None and last.scores is not None
+    assert last is not None
+    assert last.scores is not None
     assert last.scores == {name: row[name][0] for name in OUTPUTS["multiclass"]}
     assert math.isclose(sum(last.scores.values()), 1.0, abs_tol=1e-12)
 
