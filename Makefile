@@ -97,7 +97,7 @@ $(VENV)/.deny: | $(VENV)/bin/python
 
 # The compiled module has one place, so that each of the two profiles displaces the other.
 $(VENV)/.dev: $(VENV)/.packages $(SOURCES)
-	cd python && VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet && rm -f ../$(VENV)/.release && touch ../$@
+	cd python && VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --features trees && rm -f ../$(VENV)/.release && touch ../$@
 
 $(VENV)/.release: $(VENV)/.packages $(SOURCES)
-	cd python && VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --release && rm -f ../$(VENV)/.dev && touch ../$@
+	cd python && VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --release --features trees && rm -f ../$(VENV)/.dev && touch ../$@

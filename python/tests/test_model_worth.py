@@ -204,7 +204,3 @@ def test_trees_are_exported_with_their_contract(tmp_path: Path) -> None:
             rows,
             tmp_path / "x",
         )
-    three = made(11, 600, flat=0.3)
-    fitted = lightgbm.LGBMClassifier(**options).fit(three.inputs, three.classes, feature_name=list(FEATURES))
-    with pytest.raises(ValueError, match="got 3 classes"):
-        models.export_trees(fitted, three, rows, tmp_path / "x")

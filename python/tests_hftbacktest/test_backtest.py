@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import new_asset
+from conftest import ROOT, new_asset
 
 import featureplane as fp
 from featureplane import hftbacktest as fh
@@ -106,6 +106,18 @@ def test_a_model_of_other_columns_is_refused(synthetic: str, tmp_path: Path) -> 
         feed.output("p_up")
     with pytest.raises(fp.ConfigError, match="have a model already"):
         feed._raw.score_with(str(path))
+
+
+@pytest.mark.parametrize("name", ["trees_multiclass", "xgboost_3_2_multiclass"])
+def test_trees_of_several_classes_have_a_score_each(synthetic: str, name: str) -> None:
+    path = ROOT / "crates" / "feature-infer" / "tests" / "models" / f"{name}.json"
+    table = models.score(synthetic, path, format="hftbacktest", tick_size="0.1", lot_size="0.001")
+    feed = new_asset(synthetic).features(SET, model=path)
+    assert feed.outputs == ("p_down", "p_flat", "p_up")
+    feed.advance(int(fh.END))
+    row = table.to_polars()[-1]
+    assert feed.scores.tolist() == [row[output][0] for output in feed.outputs]
+    assert [feed.output(output) for output in feed.outputs] == [0, 1, 2]
 
 
 def test_the_command_writes_one_page(

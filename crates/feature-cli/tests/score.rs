@@ -33,47 +33,55 @@ fn cells(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
 fn every_row_has_the_score_of_its_own_features() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path(), "l2_linear_v1", "m.json");
-    check_rows(folder.path(), &model, "p_up");
+    check_rows(folder.path(), &model, &["p_up"]);
 }
 
 #[cfg(feature = "trees")]
 #[test]
 fn every_row_has_the_score_of_its_own_trees() {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../feature-infer/tests/models");
-    for (name, output) in [("trees_binary.json", "p_up"), ("trees_regression.json", "score")] {
+    let several = &["p_down", "p_flat", "p_up"];
+    for (name, outputs) in [
+        ("trees_binary.json", &["p_up"][..]),
+        ("trees_regression.json", &["score"]),
+        ("trees_multiclass.json", several),
+        ("xgboost_3_2_binary.json", &["p_up"]),
+        ("xgboost_3_2_regression.json", &["score"]),
+        ("xgboost_3_2_multiclass.json", several),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::copy(models.join(name), folder.path().join("m.json")).unwrap();
         let model = feature_infer::AnyModel::load(&models.join(name)).unwrap();
-        check_rows(folder.path(), &model, output);
+        check_rows(folder.path(), &model, outputs);
     }
 }
 
 /// Scores a recording by the model in `m.json` and compares every row.
-fn check_rows(folder: &Path, model: &impl Model, output: &str) {
+fn check_rows(folder: &Path, model: &impl Model, outputs: &[&str]) {
     recording(folder, "x.gz", &market());
     let set = feature_runtime::built_in_set("l2_linear_v1").unwrap();
     let args = ["score", "--input", "x.gz", "--model", "m.json", "--out", "x.csv"];
     let said = featureplane(folder, &args);
     assert_eq!((said.code, said.stderr.as_str()), (0, ""));
     let (head, rows) = cells(&folder.join("x.csv"));
-    assert_eq!(head.last().unwrap(), output);
+    assert_eq!(&head[head.len() - outputs.len()..], outputs);
     let first = head.iter().position(|name| *name == model.features()[0]).unwrap();
     let ready = head.iter().position(|name| name == "warmup_ready").unwrap();
     let mut scored = 0;
     for row in &rows {
-        let features = &row[first..row.len() - 1];
+        let (features, have) = row[first..].split_at(row.len() - first - outputs.len());
         let numbers = features.iter().zip(set.features()).map(|(cell, feature)| {
             cell.parse::<f64>().map(|x| if feature.scale == Scale::Qty { x / LOTS } else { x })
         });
         let inputs: Result<Vec<f64>, _> = numbers.collect();
-        let have = row.last().unwrap();
         let (Ok(inputs), "1") = (inputs, row[ready].as_str()) else {
-            assert_eq!(have, "", "{row:?}");
+            assert!(have.iter().all(String::is_empty), "{row:?}");
             continue;
         };
-        let mut want = [0.0];
+        let mut want = vec![0.0; outputs.len()];
         assert!(model.score(&inputs, &mut want));
-        assert_eq!(have.parse::<f64>().unwrap().to_bits(), want[0].to_bits(), "{row:?}");
+        let have: Vec<f64> = have.iter().map(|cell| cell.parse().unwrap()).collect();
+        assert_eq!(have, want, "{row:?}");
         scored += 1;
     }
     assert!(scored > 20 && scored < rows.len(), "{scored} of {} rows", rows.len());

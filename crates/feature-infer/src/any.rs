@@ -12,15 +12,15 @@ use crate::model::Model;
 #[cfg(feature = "trees")]
 use crate::trees::TreeModel;
 
-/// Kind of a file of trees.
-pub(crate) const TREES: &str = "lightgbm";
+/// Kinds of files of trees.
+pub(crate) const TREES: [&str; 2] = ["lightgbm", "xgboost"];
 
 /// A model that was read from a file.
 #[derive(Debug)]
 pub enum AnyModel {
     /// One weighted sum per class.
     Linear(LinearModel),
-    /// Trees of LightGBM.
+    /// Trees of LightGBM or of XGBoost.
     #[cfg(feature = "trees")]
     Trees(TreeModel),
 }
@@ -49,12 +49,13 @@ impl AnyModel {
     /// As [`LinearModel::parse`] and, for trees, `TreeModel::parse`; [`Error::Field`] for trees in a build
     /// without the cargo feature `trees`.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let head = serde_json::from_str::<Head>(text);
-        if head.is_ok_and(|head| head.kind == TREES) {
+        if let Ok(Head { kind }) = serde_json::from_str(text)
+            && TREES.contains(&kind.as_str())
+        {
             #[cfg(feature = "trees")]
             return TreeModel::parse(text).map(Self::Trees);
             #[cfg(not(feature = "trees"))]
-            return Err(field("kind", "linear: this build has not the feature `trees`", TREES));
+            return Err(field("kind", "linear: this build has not the feature `trees`", kind));
         }
         LinearModel::parse(text).map(Self::Linear)
     }

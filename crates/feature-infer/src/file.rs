@@ -4,33 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
 use crate::error::Error;
+use crate::link::Link;
 
 /// Version of the file format.
 pub const FORMAT_VERSION: u32 = 1;
-
-/// How sums become scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Link {
-    /// The sum itself: a regression, in units of its label.
-    Identity,
-    /// `1 / (1 + e^-z)`: probability of the second of two classes.
-    Logistic,
-    /// `e^z_k / sum(e^z)`: one probability per class.
-    Softmax,
-}
-
-impl Link {
-    /// Name in the file.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Identity => "identity",
-            Self::Logistic => "logistic",
-            Self::Softmax => "softmax",
-        }
-    }
-}
 
 /// What the model was trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 //! vectors (`specs/model-file.md`). It is bound to a feature set before it scores anything, and a model
 //! that was trained on other columns is refused there, with both sides named.
 //!
-//! Trees of LightGBM are read with the cargo feature `trees`, which is off by default.
+//! Trees of LightGBM and of XGBoost are read with the cargo feature `trees`, which is off by default.
 //!
 //! ```
 //! use feature_infer::LinearModel;
@@ -24,6 +24,7 @@ mod calibration;
 mod error;
 mod file;
 mod linear;
+mod link;
 mod model;
 mod plain;
 mod scorer;
@@ -33,8 +34,9 @@ mod trees;
 pub use any::AnyModel;
 pub use calibration::Calibration;
 pub use error::Error;
-pub use file::{FORMAT_VERSION, Link, TestVector, Training};
+pub use file::{FORMAT_VERSION, TestVector, Training};
 pub use linear::LinearModel;
+pub use link::Link;
 pub use model::Model;
 pub use plain::PlainWeights;
 pub use scorer::Scorer;

@@ -1,13 +1,13 @@
 //! Linear models: one weighted sum per class, in one written order.
 
 use feature_kernel::FeatureSet;
-use feature_kernel::numeric::det_exp;
 
 use crate::calibration::Calibration;
 use crate::error::Error;
 use crate::file::{
-    FORMAT_VERSION, Link, ModelFile, TestVector, Training, check_length, checked_head, field,
+    FORMAT_VERSION, ModelFile, TestVector, Training, check_length, checked_head, field,
 };
+use crate::link::Link;
 use crate::model::Model;
 use crate::plain::PlainWeights;
 
@@ -127,10 +127,9 @@ impl LinearModel {
         if !scores.iter().all(|sum| sum.is_finite()) {
             return false;
         }
-        match self.file.link {
-            Link::Identity => scores[0] = self.file.calibration.curve(scores[0]),
-            Link::Logistic => scores[0] = self.file.calibration.curve(logistic(scores[0])),
-            Link::Softmax => softmax(scores),
+        self.file.link.apply(scores);
+        if let [score] = scores {
+            *score = self.file.calibration.curve(*score);
         }
         true
     }
@@ -212,7 +211,7 @@ impl LinearModel {
             &file.schema_hash,
             &file.features,
         )?;
-        let outputs = outputs(file.link, &file.classes)?;
+        let outputs = file.link.outputs(&file.classes)?;
         check_length("intercepts", outputs.len(), file.intercepts.len())?;
         check_length("weights", outputs.len(), file.weights.len())?;
         for (row, weights) in file.weights.iter().enumerate() {
@@ -255,27 +254,6 @@ impl Model for LinearModel {
     }
 }
 
-fn outputs(link: Link, classes: &[String]) -> Result<Vec<String>, Error> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
-    for (index, label) in classes.iter().enumerate() {
-        let place = format!("classes[{index}]");
-        if label.is_empty() || !label.chars().all(allowed) {
-            return Err(field(&place, "letters, digits, `_+-.`", label.escape_default()));
-        }
-        if classes[..index].contains(label) {
-            return Err(field(&place, "a label of its own", label));
-        }
-    }
-    match (link, classes) {
-        (Link::Identity, []) => Ok(vec!["score".into()]),
-        (Link::Logistic, [_, positive]) => Ok(vec![format!("p_{positive}")]),
-        (Link::Softmax, [_, _, ..]) => Ok(classes.iter().map(|c| format!("p_{c}")).collect()),
-        (Link::Identity, _) => Err(field("classes", "none for `identity`", classes.len())),
-        (Link::Logistic, _) => Err(field("classes", "2 for `logistic`", classes.len())),
-        (Link::Softmax, _) => Err(field("classes", "2 or more for `softmax`", classes.len())),
-    }
-}
-
 fn check_knots(link: Link, calibration: &Calibration) -> Result<(), Error> {
     if link == Link::Softmax && !calibration.knots.is_empty() {
         return Err(field("calibration.knots", "none for `softmax`", calibration.knots.len()));
@@ -286,29 +264,6 @@ fn check_knots(link: Link, calibration: &Calibration) -> Result<(), Error> {
             Err(field(&format!("calibration.knots[{index}]"), expected, format!("[{x:?}, {y:?}]")))
         }
         None => Ok(()),
-    }
-}
-
-/// The exponent is never positive, so that nothing overflows.
-fn logistic(z: f64) -> f64 {
-    let e = det_exp(-z.abs());
-    if z >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
-}
-
-fn softmax(sums: &mut [f64]) {
-    let mut largest = sums[0];
-    for &sum in sums.iter() {
-        if sum > largest {
-            largest = sum;
-        }
-    }
-    let mut total = 0.0;
-    for sum in sums.iter_mut() {
-        *sum = det_exp(*sum - largest);
-        total += *sum;
-    }
-    for sum in sums.iter_mut() {
-        *sum /= total;
     }
 }
 

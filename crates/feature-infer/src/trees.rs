@@ -1,23 +1,40 @@
-//! Gradient-boosted trees of LightGBM under the contract of every model (`specs/model-file.md`, section Trees).
+//! Gradient-boosted trees under the contract of every model (`specs/model-file.md`, section Trees).
 
-use bosk::LgbModel;
+mod lightgbm;
+mod xgboost;
+
 use serde::{Deserialize, Serialize};
 
+use self::lightgbm::LightGbm;
+use self::xgboost::XgBoost;
 use crate::any::TREES;
 use crate::error::Error;
 use crate::file::{TestVector, Training, check_length, checked_head, checksum, field};
+use crate::link::Link;
 use crate::model::Model;
 
-/// How far a score may be from LightGBM's, relative to it or to 1: both end in the machine's `exp`.
-const TOLERANCE: f64 = 1e-12;
-
-/// A model of LightGBM whose file was checked: names, checksum and test vectors agree.
+/// A model of LightGBM or XGBoost whose file was checked: names, checksum and test vectors agree.
 #[derive(Debug)]
 pub struct TreeModel {
     file: TreeFile,
     schema_hash: u64,
     outputs: Vec<String>,
-    trees: LgbModel,
+    forest: Box<dyn Forest>,
+}
+
+/// Trees as their library wrote them, and the scores that it gives.
+trait Forest: std::fmt::Debug + Send + Sync {
+    /// What the sums of the trees become.
+    fn link(&self) -> Link;
+
+    /// Number of sums.
+    fn sums(&self) -> usize;
+
+    /// How far a score may be from the library's, relative to it or to 1.
+    fn tolerance(&self) -> f64;
+
+    /// One score per sum of one input per column; `false` when there are none.
+    fn score(&self, inputs: &[f64], scores: &mut [f64]) -> bool;
 }
 
 /// The file as it is written.
@@ -43,22 +60,29 @@ impl TreeModel {
     ///
     /// [`Error::Malformed`] when it is no such JSON, [`Error::Field`] when a field cannot be used or the trees
     /// split on other columns, [`Error::Checksum`] when it was changed, [`Error::TestVector`] when a score is
-    /// not LightGBM's within 1e-12.
+    /// not the library's: within 1e-12 for LightGBM, within 1e-6 for probabilities of XGBoost, the same for
+    /// its regressions.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let file: TreeFile =
             serde_json::from_str(text).map_err(|source| Error::Malformed { source })?;
-        let head = (file.featureplane_model, file.kind.as_str(), TREES);
+        let expected = TREES.iter().find(|kind| **kind == file.kind).map_or("trees", |kind| *kind);
+        let head = (file.featureplane_model, file.kind.as_str(), expected);
         let schema_hash = checked_head(head, &file.schema_hash, &file.features)?;
         let computed = file.computed_checksum();
         if file.checksum != computed {
             return Err(Error::Checksum { stated: file.checksum, computed });
         }
-        let outputs = file.outputs()?;
-        file.check_names()?;
-        let trees = LgbModel::parse(&file.text)
-            .map_err(|error| field("text", "trees that can be scored", error))?;
-        let model = Self { file, schema_hash, outputs, trees };
-        check_length("text: features", model.file.features.len(), model.trees.num_features())?;
+        let forest: Box<dyn Forest> = if file.kind == TREES[0] {
+            Box::new(LightGbm::parse(&file.text, &file.features)?)
+        } else {
+            Box::new(XgBoost::parse(&file.text, &file.features)?)
+        };
+        let outputs = forest.link().outputs(&file.classes)?;
+        if outputs.len() != forest.sums() {
+            let expected = format!("{}, as many as the trees have", forest.sums());
+            return Err(field("classes", expected, file.classes.len()));
+        }
+        let model = Self { file, schema_hash, outputs, forest };
         model.check_vectors()?;
         Ok(model)
     }
@@ -77,12 +101,16 @@ impl TreeModel {
             let place = format!("test_vectors[{index}]");
             let inputs = self.file.features.len();
             check_length(&format!("{place}.inputs"), inputs, vector.inputs.len())?;
-            check_length(&format!("{place}.scores"), 1, vector.scores.len())?;
-            let mut found = [0.0];
-            let expected = vector.scores[0];
-            let is_finite = self.score(&vector.inputs, &mut found);
-            if !is_finite || (found[0] - expected).abs() > TOLERANCE * expected.abs().max(1.0) {
-                return Err(Error::TestVector { index, output: 0, expected, found: found[0] });
+            check_length(&format!("{place}.scores"), self.outputs.len(), vector.scores.len())?;
+            let mut scores = vec![0.0; self.outputs.len()];
+            if !self.score(&vector.inputs, &mut scores) {
+                return Err(field(&place, "finite sums", "a sum beyond the trees' numbers"));
+            }
+            for (output, (&expected, &found)) in vector.scores.iter().zip(&scores).enumerate() {
+                let allowed = self.forest.tolerance() * expected.abs().max(1.0);
+                if (found - expected).abs() > allowed {
+                    return Err(Error::TestVector { index, output, expected, found });
+                }
             }
         }
         Ok(())
@@ -97,37 +125,6 @@ impl TreeFile {
         lines.extend(self.classes.iter().map(|label| format!("class {label}")));
         lines.push(self.text.clone());
         checksum(&lines)
-    }
-
-    /// What the text says on a line of its own before the first tree.
-    fn stated(&self, key: &str) -> Option<&str> {
-        let mut head = self.text.lines().take_while(|line| !line.starts_with("Tree="));
-        head.find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
-    }
-
-    fn outputs(&self) -> Result<Vec<String>, Error> {
-        let objective = self.stated("objective").unwrap_or("");
-        match (objective.starts_with("binary"), &self.classes[..]) {
-            (false, []) => Ok(vec!["score".into()]),
-            (true, [_, positive]) => Ok(vec![format!("p_{positive}")]),
-            (true, classes) => Err(field("classes", "2 for `binary` trees", classes.len())),
-            (false, classes) => Err(field("classes", "none for a regression", classes.len())),
-        }
-    }
-
-    /// The trees name the columns that they split on; the order is that of the file.
-    fn check_names(&self) -> Result<(), Error> {
-        let stated: Vec<&str> = self.stated("feature_names").unwrap_or("").split(' ').collect();
-        check_length("text: feature_names", self.features.len(), stated.len())?;
-        let mut pairs = self.features.iter().zip(stated).enumerate();
-        match pairs.find(|(_, (name, stated))| name.as_str() != *stated) {
-            Some((index, (name, stated))) => Err(field(
-                &format!("text: feature_names[{index}]"),
-                format!("`{name}`"),
-                format!("`{stated}`"),
-            )),
-            None => Ok(()),
-        }
     }
 }
 
@@ -154,8 +151,21 @@ impl Model for TreeModel {
 
     fn score(&self, inputs: &[f64], scores: &mut [f64]) -> bool {
         assert_eq!(inputs.len(), self.file.features.len(), "one input per feature");
-        assert_eq!(scores.len(), 1, "trees have one score");
-        scores[0] = self.trees.predict_unchecked(inputs);
-        scores[0].is_finite()
+        assert_eq!(scores.len(), self.outputs.len(), "one score per output");
+        self.forest.score(inputs, scores)
+    }
+}
+
+/// The trees name the columns that they split on; the order is that of the file.
+fn check_names(features: &[String], stated: &[impl AsRef<str>]) -> Result<(), Error> {
+    check_length("text: feature_names", features.len(), stated.len())?;
+    let mut pairs = features.iter().zip(stated.iter().map(AsRef::as_ref)).enumerate();
+    match pairs.find(|(_, (name, stated))| name.as_str() != *stated) {
+        Some((index, (name, stated))) => Err(field(
+            &format!("text: feature_names[{index}]"),
+            format!("`{name}`"),
+            format!("`{}`", stated.escape_default()),
+        )),
+        None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Trees that `featureplane.models.export_trees` wrote: the scores in the files are LightGBM's.
+//! Trees of LightGBM that `featureplane.models.export_trees` wrote: the scores in the files are LightGBM's.
 #![cfg(feature = "trees")]
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
@@ -46,10 +46,14 @@ fn replaced(file: &mut Value, from: &str, to: &str) {
 
 #[test]
 fn scores_are_those_of_lightgbm() {
-    for (name, output) in [("trees_binary.json", "p_up"), ("trees_regression.json", "score")] {
+    for (name, outputs) in [
+        ("trees_binary.json", &["p_up"][..]),
+        ("trees_regression.json", &["score"]),
+        ("trees_multiclass.json", &["p_down", "p_flat", "p_up"]),
+    ] {
         let file = read(name);
         let model = parse(&file).unwrap();
-        assert_eq!(model.outputs(), [output]);
+        assert_eq!(model.outputs(), outputs);
         assert_eq!((model.feature_set_id(), model.features().len()), ("l2_linear_v1", 18));
         assert!(model.training().rows > 100);
         let vectors = file["test_vectors"].as_array().unwrap();
@@ -58,16 +62,35 @@ fn scores_are_those_of_lightgbm() {
         for vector in vectors {
             let inputs: Vec<f64> =
                 vector["inputs"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
-            let want = vector["scores"][0].as_f64().unwrap();
-            let mut have = [0.0];
+            let mut have = vec![0.0; outputs.len()];
             assert!(model.score(&inputs, &mut have));
-            assert!((have[0] - want).abs() <= 1e-12 * want.abs().max(1.0), "{have:?} {want}");
-            distinct.push(want.to_bits());
+            for (index, have) in have.iter().enumerate() {
+                let want = vector["scores"][index].as_f64().unwrap();
+                assert!((have - want).abs() <= 1e-12 * want.abs().max(1.0), "{have:?} {want}");
+                distinct.push(want.to_bits());
+            }
         }
         distinct.sort_unstable();
         distinct.dedup();
         assert!(distinct.len() > 10, "the vectors reach different leaves");
     }
+}
+
+#[test]
+fn a_score_allocates_nothing() {
+    for name in [
+        "trees_binary.json",
+        "trees_multiclass.json",
+        "xgboost_3_2_regression.json",
+        "xgboost_3_2_multiclass.json",
+    ] {
+        let model = parse(&read(name)).unwrap();
+        let (inputs, mut scores) = ([0.5; 18], vec![0.0; model.outputs().len()]);
+        let counted = allocation_counter::measure(|| assert!(model.score(&inputs, &mut scores)));
+        assert_eq!(counted.count_total, 0, "{name}");
+    }
+    let planted = allocation_counter::measure(|| drop(std::hint::black_box(vec![1_u8; 64])));
+    assert_eq!(planted.count_total, 1, "the counter counts");
 }
 
 #[test]
@@ -84,19 +107,59 @@ fn planted_defects_of_a_file_are_refused() {
     let short = |file: &mut Value| replaced(file, "feature_names=mid ", "feature_names=");
     assert!(message(&signed(changed(binary, short))).contains("expected 18 values, found 17"));
     let regression = |file: &mut Value| file["classes"] = json!([]);
-    assert!(message(&signed(changed(binary, regression))).contains("2 for `binary` trees"));
+    assert!(message(&signed(changed(binary, regression))).contains("2 for `logistic`, found 0"));
     let many = |file: &mut Value| replaced(file, "num_class=1", "num_class=3");
     assert!(message(&signed(changed(binary, many))).contains("trees that can be scored"));
     let none = |file: &mut Value| file["test_vectors"] = json!([]);
     assert!(message(&changed(binary, none)).contains("1 or more"));
     let linear = |file: &mut Value| file["kind"] = "linear".into();
-    assert!(message(&changed(binary, linear)).contains("expected lightgbm, found `linear`"));
+    assert!(message(&changed(binary, linear)).contains("expected trees, found `linear`"));
+    let other = |file: &mut Value| file["kind"] = "xgboost".into();
+    assert!(message(&signed(changed(binary, other))).contains("a model that XGBoost saved"));
+    let categories = |file: &mut Value| replaced(file, "num_cat=0", "num_cat=1");
+    let refused = message(&signed(changed(binary, categories)));
+    assert!(refused.contains("0: columns are numbers, not categories, found 1"), "{refused}");
+    let cut = |file: &mut Value| replaced(file, "\nend of trees", "");
+    assert!(message(&signed(changed(binary, cut))).contains("a line `end of trees`"));
     assert!(message(&changed(binary, |file| file["extra"] = 1.into())).contains("unknown field"));
     let far = |file: &mut Value| {
         let score = &mut file["test_vectors"][3]["scores"][0];
         *score = (score.as_f64().unwrap() + 1e-11).into();
     };
     assert!(matches!(parse(&changed(binary, far)), Err(Error::TestVector { index: 3, .. })));
+}
+
+#[test]
+fn planted_defects_of_several_classes_are_refused() {
+    let several = "trees_multiclass.json";
+    let swapped = |file: &mut Value| file["classes"] = json!(["down", "up"]);
+    let refused = message(&signed(changed(several, swapped)));
+    assert!(
+        refused.contains("classes: expected 3, as many as the trees have, found 2"),
+        "{refused}"
+    );
+    let twice = |file: &mut Value| file["classes"] = json!(["down", "down", "up"]);
+    assert!(message(&signed(changed(several, twice))).contains("a label of its own"));
+    let apart = |file: &mut Value| {
+        replaced(file, "objective=multiclass num_class:3", "objective=multiclassova num_class:3");
+    };
+    let refused = message(&signed(changed(several, apart)));
+    assert!(refused.contains("`multiclass` with a softmax, found `multiclassova`"), "{refused}");
+    let fewer = |file: &mut Value| replaced(file, "num_class=3", "num_class=5");
+    let refused = message(&signed(changed(several, fewer)));
+    assert!(refused.contains("as many for each of 5 classes, found 24"), "{refused}");
+    let one = |file: &mut Value| replaced(file, "num_class=3", "num_class=1");
+    assert!(message(&signed(changed(several, one))).contains("2 or more for `multiclass`"));
+    // The trees of the first round in the order of other classes.
+    let mixed = |file: &mut Value| {
+        replaced(file, "\nTree=0\n", "\nTree=x\n");
+        let text = file["text"].as_str().unwrap();
+        let (first, second) = (text.find("Tree=x").unwrap(), text.find("Tree=1").unwrap());
+        let third = text.find("Tree=2").unwrap();
+        let parts = [&text[..first], &text[second..third], &text[first..second], &text[third..]];
+        file["text"] = parts.concat().into();
+    };
+    assert!(message(&signed(changed(several, mixed))).contains("the trainer has"));
 }
 
 /// A regression of one stump over the columns `mid` and `spread` of the set `two`.

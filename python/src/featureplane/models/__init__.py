@@ -9,12 +9,15 @@ when used; `load_model`, the scalar scorer of `LinearModel` and `score` need not
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from featureplane._convert import Features, Size, Time, size_text
 from featureplane._extract import Paths, ProgressCallback, _request, _run
 from featureplane._linear import Calibration, LinearModel, Link, load_model, read_weights, write_weights
+from featureplane.errors import DecodeError
 from featureplane.models._dataset import Dataset, build_dataset, purged_splits
 from featureplane.models._report import plot, report
 from featureplane.models._training import (
@@ -68,7 +71,7 @@ def score(
     Parameters
     ----------
     model
-        Model file.
+        Model file; trees need a package that was built with the cargo feature ``trees``.
     features
         Set that the model was trained on, when it is not a built-in one.
     inputs, format, symbol, emit, start, end, tick_size, lot_size, progress
@@ -88,7 +91,7 @@ def score(
     FeatureError
         As `featureplane.extract`.
     """
-    chosen = load_model(model).feature_set_id if features is None else features
+    chosen = _set_of(model) if features is None else features
     request = _request(inputs, format, symbol, chosen, emit, start, end)
     request |= {
         "model": os.fspath(model),
@@ -97,3 +100,12 @@ def score(
         "initial_snapshot": None,
     }
     return FeatureTable(_run(request, progress))
+
+
+def _set_of(model: str | os.PathLike[str]) -> str:
+    """Return the set that a model of any kind names; the engine checks the whole file."""
+    name = os.fspath(model)
+    try:
+        return str(json.loads(Path(model).read_text(encoding="utf-8"))["feature_set_id"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DecodeError(f"model {name}: {error}", path=name) from error

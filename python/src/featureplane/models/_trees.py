@@ -1,9 +1,11 @@
-"""Trees of LightGBM as a model file that the crate ``feature-infer`` reads with its feature ``trees``."""
+"""Trees of LightGBM and XGBoost as model files, which builds with the cargo feature ``trees`` read."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,46 +17,76 @@ if TYPE_CHECKING:
 
 
 def export_trees(
-    fitted: Any, dataset: Dataset, rows: Ints, path: str | os.PathLike[str], *, vectors: int = 8
+    fitted: Any,
+    dataset: Dataset,
+    rows: Ints,
+    path: str | os.PathLike[str],
+    *,
+    classes: Sequence[str] | None = None,
+    vectors: int = 8,
 ) -> None:
-    """Write a fitted model of LightGBM as a model file (``specs/model-file.md``, section Trees).
+    """Write a fitted model of LightGBM or XGBoost as a model file (``specs/model-file.md``, section Trees).
 
     Parameters
     ----------
     fitted
-        ``lightgbm.LGBMClassifier`` of two classes or ``lightgbm.LGBMRegressor``, fitted with
-        ``feature_name=list(dataset.features)``, so that the trees name their columns.
+        ``LGBMClassifier``, ``LGBMRegressor``, ``XGBClassifier`` or ``XGBRegressor`` whose trees name their
+        columns: LightGBM is fitted with ``feature_name=list(dataset.features)``; for XGBoost set
+        ``fitted.get_booster().feature_names = list(dataset.features)``. After early stopping the best
+        rounds are written.
     rows
         Rows it was trained on; ``vectors`` of them, evenly spaced, become test vectors with the scores that
-        LightGBM gives.
+        the library gives.
+    classes
+        Labels in the order of the classes of ``fitted``, when those are only numbers, as XGBoost's are.
 
     Raises
     ------
     ValueError
-        There are three classes or more, or the trees name other columns than the dataset.
+        The trees name other columns than the dataset, the labels are not as many as the classes, or XGBoost
+        was told that another number than NaN means a missing value.
     """
-    classes = [str(name) for name in getattr(fitted, "classes_", ())]
-    if len(classes) not in (0, 2):
-        raise ValueError(f"expected a regression or two classes, got {len(classes)} classes")
-    names = list(fitted.booster_.feature_name())
+    chosen = dataset.inputs[rows[:: max(1, len(rows) // vectors)][:vectors]]
+    known = [str(name) for name in getattr(fitted, "classes_", ())]
+    labels = known if classes is None else list(classes)
+    if len(labels) != len(known):
+        raise ValueError(f"the trees have the classes {known}, the labels are {labels}")
+    written = _lightgbm if hasattr(fitted, "booster_") else _xgboost
+    kind, names, text, scores = written(fitted, chosen)
     if names != list(dataset.features):
         raise ValueError(f"the trees were fitted on {names}, the dataset has {list(dataset.features)}")
-    text = fitted.booster_.model_to_string()
-    chosen = dataset.inputs[rows[:: max(1, len(rows) // vectors)][:vectors]]
-    scores = fitted.booster_.predict(chosen).tolist()
     times = dataset.times_ns[rows]
-    lines = ["lightgbm", dataset.feature_set_id, dataset.schema_hash]
-    lines += [f"feature {name}" for name in names] + [f"class {label}" for label in classes] + [text]
+    lines = [kind, dataset.feature_set_id, dataset.schema_hash]
+    lines += [f"feature {name}" for name in names] + [f"class {label}" for label in labels] + [text]
+    pairs = zip(chosen.tolist(), scores.reshape(len(chosen), -1).tolist(), strict=True)
     fields = {
         "featureplane_model": 1,
-        "kind": "lightgbm",
+        "kind": kind,
         "feature_set_id": dataset.feature_set_id,
         "schema_hash": dataset.schema_hash,
         "features": names,
-        "classes": classes,
+        "classes": labels,
         "text": text,
         "training": {"from_ns": int(times.min()), "to_ns": int(times.max()), "rows": len(rows)},
-        "test_vectors": [{"inputs": x, "scores": [y]} for x, y in zip(chosen.tolist(), scores, strict=True)],
+        "test_vectors": [{"inputs": x, "scores": y} for x, y in pairs],
         "checksum": fnv1a("\n".join(lines)),
     }
     Path(path).write_text(json.dumps(fields, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _lightgbm(fitted: Any, chosen: Any) -> tuple[str, list[str], str, Any]:
+    """Kind, columns, text, and the scores of some rows."""
+    booster = fitted.booster_
+    return "lightgbm", list(booster.feature_name()), booster.model_to_string(), booster.predict(chosen)
+
+
+def _xgboost(fitted: Any, chosen: Any) -> tuple[str, list[str], str, Any]:
+    if not math.isnan(fitted.missing):
+        raise ValueError(f"expected NaN for a missing value, the trees were fitted with {fitted.missing}")
+    booster = fitted.get_booster()
+    names: list[str] = list(booster.feature_names or ())
+    best = getattr(fitted, "best_iteration", None)
+    if best is not None:
+        booster = booster[: best + 1]
+    text = bytes(booster.save_raw("json")).decode()
+    return "xgboost", names, text, booster.inplace_predict(chosen)
