@@ -86,7 +86,7 @@ impl Scored {
     /// # Errors
     ///
     /// When the model does not fit the set.
-    pub fn fresh(&self) -> Result<(SymbolEngine, Scorer)> {
+    pub fn fresh(&self) -> Result<(SymbolEngine, Scorer<LinearModel>)> {
         let engine = SymbolEngine::new(Arc::clone(&self.set), self.instrument.clone());
         let model = Arc::new(LinearModel::from_plain(&self.weights, &self.set)?);
         Ok((engine, Scorer::new(model, &self.set, &self.instrument)?))
@@ -155,7 +155,7 @@ impl Scored {
 ///
 /// Panics when the model is one of another set.
 #[inline(never)]
-pub fn score_packets(engine: &mut SymbolEngine, scorer: &mut Scorer, packets: &[Packet]) -> f64 {
+pub fn score_packets(engine: &mut SymbolEngine, scorer: &mut Scorer<LinearModel>, packets: &[Packet]) -> f64 {
     let mut sum = 0.0;
     for packet in packets {
         let Some(frame) = engine.process(packet) else { continue };

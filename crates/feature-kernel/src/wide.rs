@@ -11,8 +11,12 @@ impl Wide {
     /// `a * b`.
     #[inline]
     pub(crate) fn product(a: i128, b: i128) -> Self {
-        if let Some(narrow) = a.checked_mul(b) {
-            return Self::from(narrow);
+        let (narrow_a, narrow_b) = (a as i64, b as i64);
+        if i128::from(narrow_a) == a && i128::from(narrow_b) == b {
+            return Self::from(i128::from(narrow_a) * i128::from(narrow_b));
+        }
+        if let Some(product) = a.checked_mul(b) {
+            return Self::from(product);
         }
         let (hi, lo) = wide_product(a.unsigned_abs(), b.unsigned_abs());
         let magnitude = Self { hi: hi.cast_signed(), lo };

@@ -75,6 +75,7 @@ impl<T: Totals> Windows<T> {
         }
         let number = self.end();
         self.queue.push_back((now_ns, entry));
+        let mut has_dropped = false;
         for window in &mut self.windows {
             window.totals.add(number, &entry);
             if let Span::Count { entries } = window.span
@@ -82,23 +83,30 @@ impl<T: Totals> Windows<T> {
             {
                 let oldest = Self::entry(&self.queue, self.start, window.first);
                 window.drop_first(oldest);
+                has_dropped = true;
             }
         }
-        self.forget();
+        if has_dropped {
+            self.forget();
+        }
     }
 
     /// Lets go of what has left the time windows.
     #[inline]
     pub(crate) fn evict(&mut self, now_ns: i64) {
+        let mut has_dropped = false;
         for window in &mut self.windows {
             let Span::Time { length_ns } = window.span else { continue };
             while let Some(oldest) = Self::entry(&self.queue, self.start, window.first)
                 && oldest.0 <= now_ns - length_ns
             {
                 window.drop_first(Some(oldest));
+                has_dropped = true;
             }
         }
-        self.forget();
+        if has_dropped {
+            self.forget();
+        }
     }
 
     /// What a window knows about its entries.
