@@ -20,18 +20,24 @@ const WAITING: usize = 1;
 /// partial file is gone afterwards.
 #[must_use]
 pub fn in_background(sink: Box<dyn TableSink>) -> Box<dyn TableSink> {
-    Box::new(Background { state: State::Idle(sink) })
+    Box::new(Background { state: Some(State::Idle(sink)) })
 }
 
 struct Background {
-    state: State,
+    /// `None` after an error.
+    state: Option<State>,
 }
 
 enum State {
     /// Before the first batch.
     Idle(Box<dyn TableSink>),
     Working(Worker),
-    Failed,
+}
+
+impl Background {
+    fn take_state(&mut self) -> State {
+        self.state.take().expect("Invariant: a sink is of no further use after an error")
+    }
 }
 
 /// The thread that owns the sink; it gives the sink back when no more batches come.
@@ -67,25 +73,23 @@ impl Drop for Worker {
 
 impl TableSink for Background {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        let worker = match std::mem::replace(&mut self.state, State::Failed) {
+        let worker = match self.take_state() {
             State::Idle(sink) => Worker::start(sink),
             State::Working(worker) => worker,
-            State::Failed => panic!("a sink is of no further use after an error"),
         };
         let sender = worker.batches.as_ref().expect("Invariant: a worker is stopped once");
         if sender.send(batch.clone()).is_err() {
             // Only an error ends the thread before the last batch.
             return worker.stop().map(|_| ());
         }
-        self.state = State::Working(worker);
+        self.state = Some(State::Working(worker));
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<Finished, SinkError> {
-        match self.state {
+    fn finish(mut self: Box<Self>) -> Result<Finished, SinkError> {
+        match self.take_state() {
             State::Idle(sink) => sink.finish(),
             State::Working(worker) => worker.stop()?.finish(),
-            State::Failed => panic!("a sink is of no further use after an error"),
         }
     }
 }
