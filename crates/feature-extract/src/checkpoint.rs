@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 
 use feature_runtime::SymbolEngine;
+use market_io::Source;
 use market_io::sink::{AtomicFile, Existing, file_stem};
 use market_model::{Instrument, Packet, StateReader, StateWriter};
 
 use crate::bars::{BarMaker, EmptyBars, bar_set, duration_label};
 use crate::error::Error;
 use crate::job::Job;
+use crate::place::{KnownPlace, Prover};
 use crate::rows::RowMaker;
 
-const MARKER: u64 = u64::from_le_bytes(*b"FPCHECK1");
+const MARKER: u64 = u64::from_le_bytes(*b"FPCHECK2");
 const DIGEST_BYTES: usize = 32;
 
 /// Ending of snapshot files.
@@ -115,6 +117,8 @@ pub(crate) struct Start {
     pub(crate) rows: RowMaker,
     pub(crate) bars: Option<BarMaker>,
     pub(crate) counts: Counts,
+    /// Where the input goes on, if the snapshot knows.
+    pub(crate) place: Option<KnownPlace>,
 }
 
 impl Start {
@@ -134,6 +138,7 @@ impl Start {
             rows: RowMaker::new(engine, job.emission, from_ns, to_ns),
             bars: bars.map(|bars| BarMaker::new(bars, instrument, from_ns, to_ns)),
             counts: Counts::default(),
+            place: None,
         })
     }
 
@@ -166,6 +171,7 @@ impl Start {
             return Err(from.invalid("digest of the input", &digest.len()).into());
         };
         counts.digest = digest;
+        self.place = KnownPlace::load(&mut from)?;
         self.rows.load(&mut from)?;
         if let Some(bars) = &mut self.bars {
             bars.load(&mut from)?;
@@ -201,6 +207,7 @@ pub(crate) struct CheckpointWriter {
     folder: PathBuf,
     stem: String,
     facts: [(&'static str, String); 4],
+    prover: Prover,
     /// Number of the last multiple that was passed; `None` before the first time.
     last: Option<i64>,
     pub(crate) written: u64,
@@ -210,6 +217,7 @@ impl CheckpointWriter {
     pub(crate) fn new(
         options: &CheckpointOptions,
         job: &Job,
+        prover: Prover,
         instrument: &Instrument,
     ) -> Result<Self, Error> {
         let folder = options.folder.clone();
@@ -217,7 +225,7 @@ impl CheckpointWriter {
             .map_err(|source| Error::File { path: folder.clone(), source })?;
         let stem = file_prefix(&instrument.symbol);
         let every_ns = options.every_ns;
-        Ok(Self { every_ns, folder, stem, facts: facts(job), last: None, written: 0 })
+        Ok(Self { every_ns, folder, stem, facts: facts(job), prover, last: None, written: 0 })
     }
 
     #[inline]
@@ -226,12 +234,13 @@ impl CheckpointWriter {
         rows: &RowMaker,
         bars: Option<&BarMaker>,
         counts: &Counts,
+        source: &dyn Source,
     ) -> Result<(), Error> {
         let now_ns = rows.engine().t_eff_ns();
         let passed = now_ns.div_euclid(self.every_ns);
         match self.last {
             _ if now_ns == 0 => return Ok(()),
-            Some(last) if passed > last => self.write(now_ns, rows, bars, counts)?,
+            Some(last) if passed > last => self.write(now_ns, rows, bars, counts, source)?,
             _ => {}
         }
         self.last = Some(passed);
@@ -244,6 +253,7 @@ impl CheckpointWriter {
         rows: &RowMaker,
         bars: Option<&BarMaker>,
         counts: &Counts,
+        source: &dyn Source,
     ) -> Result<(), Error> {
         let mut out = StateWriter::default();
         out.u64(MARKER);
@@ -251,6 +261,8 @@ impl CheckpointWriter {
         [counts.packets, counts.events, counts.refused].into_iter().for_each(|x| out.u64(x));
         counts.span_ns.into_iter().for_each(|x| out.i64(x));
         out.blob(&counts.digest);
+        let place = source.place().map(|place| self.prover.prove(place)).transpose()?;
+        KnownPlace::save(place.as_ref(), &mut out);
         rows.save(&mut out);
         if let Some(bars) = bars {
             bars.save(&mut out);

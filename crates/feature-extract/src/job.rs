@@ -20,10 +20,11 @@ use crate::checkpoint::{CheckpointOptions, CheckpointWriter, Start};
 use crate::emission::Emission;
 use crate::error::Error;
 use crate::pass::{Pass, Tables};
+use crate::place::{Fingerprint, Prover};
 use crate::scores::{ScoredRow, add_columns};
 use crate::summary::Summary;
 use crate::table::table_spec;
-use crate::warm_start;
+use crate::warm_start::WarmStarter;
 use crate::writer::TableWriter;
 
 /// Bytes hashed between two calls of the observer.
@@ -116,7 +117,8 @@ pub fn run(job: &Job, observer: &dyn Observer) -> Result<Output, Error> {
     let mut source = market_io::open(&job.open)?;
     let instrument = source.instrument().clone();
     let scored = job.model.clone().map(|model| ScoredRow::new(model, &job.set, &instrument));
-    let made_by = made_by(job, source.as_ref(), observer)?;
+    let inputs = fingerprints(job, source.as_ref(), observer)?;
+    let made_by = made_by(job, &inputs);
     let mut spec = table_spec(&job.set, &instrument);
     if let Some(model) = &job.model {
         add_columns(&mut spec, model);
@@ -128,12 +130,15 @@ pub fn run(job: &Job, observer: &dyn Observer) -> Result<Output, Error> {
     let bars = bars.map(|bars| BarTables::create(bars, file, &instrument, &made_by, range_ns));
     let mut tables = Tables { writer, scored: scored.transpose()?, bars: bars.transpose()? };
     let checkpoints = job.checkpoints.as_ref();
-    let checkpoints = checkpoints.map(|options| CheckpointWriter::new(options, job, &instrument));
+    let checkpoints = checkpoints
+        .map(|options| CheckpointWriter::new(options, job, Prover::new(&inputs), &instrument));
     let mut start = Start::cold(job, &instrument, range_ns)?;
     let warm_start = match &job.warm_start {
         None => None,
         Some(folder) => {
-            Some(warm_start::begin(job, folder, range_ns, &mut source, &mut start, observer)?)
+            let warm =
+                WarmStarter { job, folder, range_ns, prover: Prover::new(&inputs), observer };
+            Some(warm.begin(&mut source, &mut start)?)
         }
     };
     if let Some((tables, maker)) = tables.bars.as_mut().zip(start.bars) {
@@ -216,38 +221,44 @@ fn describe_range(job: &Job) -> String {
 }
 
 /// Metadata that says what made the tables of a job.
-fn made_by(
-    job: &Job,
-    source: &dyn Source,
-    observer: &dyn Observer,
-) -> Result<Vec<(String, String)>, Error> {
-    let mut inputs = Vec::new();
-    for path in job.open.inputs.iter().chain(&job.open.initial_snapshot) {
-        let total = source.progress().1;
-        let is_stopped = || observer.progress(&source.instrument().symbol, 0, total, 0).is_break();
-        let Some((bytes, digest)) = fingerprint(path, is_stopped)? else {
-            return Err(Error::Interrupted);
-        };
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        inputs.push(serde_json::json!({"name": name, "bytes": bytes, "blake3": digest}));
-    }
+fn made_by(job: &Job, inputs: &[Fingerprint]) -> Vec<(String, String)> {
+    let described = inputs.iter().map(|input| {
+        let name = input.path.file_name().unwrap_or_default().to_string_lossy();
+        let digest = input.digest.to_hex().to_string();
+        serde_json::json!({"name": name, "bytes": input.bytes, "blake3": digest})
+    });
     let entries = [
-        ("inputs", serde_json::Value::from(inputs).to_string()),
+        ("inputs", described.collect::<serde_json::Value>().to_string()),
         ("emission", job.emission.to_string()),
         ("command", job.command.clone()),
     ];
-    Ok(entries.into_iter().map(|(key, value)| (format!("featureplane.{key}"), value)).collect())
+    entries.into_iter().map(|(key, value)| (format!("featureplane.{key}"), value)).collect()
+}
+
+/// Sizes and digests of the inputs, in order, and of the book before them.
+fn fingerprints(
+    job: &Job,
+    source: &dyn Source,
+    observer: &dyn Observer,
+) -> Result<Vec<Fingerprint>, Error> {
+    let total = source.progress().1;
+    let is_stopped = || observer.progress(&source.instrument().symbol, 0, total, 0).is_break();
+    let paths = job.open.inputs.iter().chain(&job.open.initial_snapshot);
+    paths.map(|path| fingerprint(path, is_stopped)?.ok_or(Error::Interrupted)).collect()
 }
 
 /// Size and BLAKE3 of a file; `None` when stopped.
-fn fingerprint(path: &Path, is_stopped: impl Fn() -> bool) -> Result<Option<(u64, String)>, Error> {
+fn fingerprint(path: &Path, is_stopped: impl Fn() -> bool) -> Result<Option<Fingerprint>, Error> {
     let hash = || -> std::io::Result<_> {
         let mut hasher = blake3::Hasher::new();
         let mut file = std::fs::File::open(path)?;
         let mut block = vec![0; HASH_BLOCK_BYTES];
         loop {
             match file.read(&mut block)? {
-                0 => return Ok(Some((hasher.count(), hasher.finalize().to_hex().to_string()))),
+                0 => {
+                    let (bytes, digest) = (hasher.count(), hasher.finalize());
+                    return Ok(Some(Fingerprint { path: path.into(), bytes, digest }));
+                }
                 count => _ = hasher.update(&block[..count]),
             }
             if is_stopped() {

@@ -13,6 +13,7 @@ mod error;
 mod inspect;
 mod job;
 mod pass;
+mod place;
 mod rows;
 mod scores;
 mod summary;

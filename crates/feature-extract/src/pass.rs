@@ -84,7 +84,7 @@ impl Pass {
             if let Some(checkpoints) = &mut self.checkpoints {
                 self.counts.chain(&packet);
                 let bars = tables.bars.as_ref().map(|bars| &bars.maker);
-                checkpoints.write_if_due(rows, bars, &self.counts)?;
+                checkpoints.write_if_due(rows, bars, &self.counts, source)?;
             }
             if self.counts.packets.is_multiple_of(OBSERVE_EVERY) {
                 let (read, total) = source.progress();

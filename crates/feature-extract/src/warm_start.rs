@@ -10,6 +10,7 @@ use crate::checkpoint::{ENDING, Start, file_prefix};
 use crate::error::Error;
 use crate::job::{Job, Observer};
 use crate::pass::OBSERVE_EVERY;
+use crate::place::Prover;
 
 /// Digits of the window clock in a file name.
 const CLOCK_DIGITS: usize = 19;
@@ -19,49 +20,90 @@ const CLOCK_DIGITS: usize = 19;
 pub struct WarmStart {
     /// The snapshot.
     pub snapshot: String,
-    /// Packets of the input before it, which were read and not computed.
+    /// Packets of the input before it, which were not computed.
     pub packets: u64,
+    /// Bytes of the input files, as stored, that were not decoded, since the snapshot and the seek index
+    /// of the input say where it goes on; 0 when it was read from its front.
+    pub skipped_bytes: u64,
+    /// Why the input was read from its front although the snapshot says where it goes on; absent when
+    /// it was not.
+    pub read_whole: Option<String>,
     /// Newer snapshots, and why each was refused.
     pub refused: Vec<String>,
 }
 
-/// Puts the source and the state where the newest usable snapshot before the range stands.
-///
-/// # Errors
-///
-/// [`Error::NoSnapshot`] with the reason for each that was refused; else what the input reports.
-pub(crate) fn begin(
-    job: &Job,
-    folder: &Path,
-    range_ns: [i64; 2],
-    source: &mut Box<dyn Source>,
-    start: &mut Start,
-    observer: &dyn Observer,
-) -> Result<WarmStart, Error> {
-    let instrument = source.instrument().clone();
-    let mut refused = Vec::new();
-    let mut is_fresh = true;
-    for path in snapshots(folder, &instrument.symbol, range_ns[0])? {
-        let snapshot = path.display().to_string();
-        *start = Start::cold(job, &instrument, range_ns)?;
-        let bytes = std::fs::read(&path);
-        let bytes = bytes.map_err(|source| Error::File { path, source });
-        if let Err(reason) = bytes.and_then(|bytes| start.load(&bytes, job)) {
-            refused.push(format!("{snapshot}: {reason}"));
-            continue;
+/// Puts a source and a state where the newest usable snapshot before the range stands.
+pub(crate) struct WarmStarter<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) folder: &'a Path,
+    pub(crate) range_ns: [i64; 2],
+    pub(crate) prover: Prover,
+    pub(crate) observer: &'a dyn Observer,
+}
+
+impl WarmStarter<'_> {
+    /// # Errors
+    ///
+    /// [`Error::NoSnapshot`] with the reason for each that was refused; else what the input reports.
+    pub(crate) fn begin(
+        mut self,
+        source: &mut Box<dyn Source>,
+        start: &mut Start,
+    ) -> Result<WarmStart, Error> {
+        let instrument = source.instrument().clone();
+        let mut refused = Vec::new();
+        let mut is_fresh = true;
+        for path in snapshots(self.folder, &instrument.symbol, self.range_ns[0])? {
+            let snapshot = path.display().to_string();
+            *start = Start::cold(self.job, &instrument, self.range_ns)?;
+            let bytes = std::fs::read(&path);
+            let bytes = bytes.map_err(|source| Error::File { path, source });
+            if let Err(reason) = bytes.and_then(|bytes| start.load(&bytes, self.job)) {
+                refused.push(format!("{snapshot}: {reason}"));
+                continue;
+            }
+            if !std::mem::take(&mut is_fresh) {
+                *source = market_io::open(&self.job.open)?;
+            }
+            let packets = start.counts.packets;
+            let mut read_whole = None;
+            match self.seek(source.as_mut(), start) {
+                Some(Ok(skipped_bytes)) => {
+                    return Ok(WarmStart { snapshot, packets, skipped_bytes, read_whole, refused });
+                }
+                Some(Err(reason)) => {
+                    *source = market_io::open(&self.job.open)?;
+                    read_whole = Some(reason);
+                }
+                None => {}
+            }
+            match skip(source.as_mut(), start, self.observer)? {
+                None => {
+                    let skipped_bytes = 0;
+                    return Ok(WarmStart { snapshot, packets, skipped_bytes, read_whole, refused });
+                }
+                Some(reason) => refused.push(format!("{snapshot}: {reason}")),
+            }
         }
-        if !is_fresh {
-            *source = market_io::open(&job.open)?;
-        }
-        is_fresh = false;
-        let packets = start.counts.packets;
-        match skip(source.as_mut(), start, observer)? {
-            None => return Ok(WarmStart { snapshot, packets, refused }),
-            Some(reason) => refused.push(format!("{snapshot}: {reason}")),
-        }
+        let (symbol, folder) = (instrument.symbol, self.folder.into());
+        Err(Error::NoSnapshot { symbol, before_ns: self.range_ns[0], folder, refused })
     }
-    let (symbol, folder) = (instrument.symbol, folder.into());
-    Err(Error::NoSnapshot { symbol, before_ns: range_ns[0], folder, refused })
+
+    /// Goes to the place of the snapshot, if it knows one; the bytes left out, or why it must not be.
+    fn seek(&mut self, source: &mut dyn Source, start: &Start) -> Option<Result<u64, String>> {
+        let known = start.place.as_ref()?;
+        Some(match self.prover.differs(known) {
+            Ok(None) => source.resume(&known.place).map_err(|error| described(&error)),
+            Ok(Some(reason)) => Err(reason),
+            Err(error) => Err(error.to_string()),
+        })
+    }
+}
+
+/// An error with its causes.
+fn described(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Snapshots of a symbol that stand before a time, newest first.

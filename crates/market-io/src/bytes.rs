@@ -3,7 +3,7 @@
 mod zip_member;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,19 @@ enum Codec {
     Zip(Box<ZipMember>),
 }
 
+/// How a file is stored, where one can begin in the middle of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Container {
+    Plain,
+    Zstd,
+}
+
+fn unzstd(raw: Raw) -> io::Result<Codec> {
+    let mut decoder = zstd::Decoder::with_buffer(raw)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+    Ok(Codec::Zstd(decoder))
+}
+
 /// The uncompressed bytes of one file; gzip, zstd and zip are recognised by their magic numbers.
 pub(crate) struct Decoder {
     path: PathBuf,
@@ -70,15 +83,35 @@ impl Decoder {
         let codec = if magic.starts_with(b"\x1f\x8b") {
             Codec::Gzip(Box::new(MultiGzDecoder::new(raw)))
         } else if magic.starts_with(b"\x28\xb5\x2f\xfd") {
-            let mut decoder = zstd::Decoder::with_buffer(raw).map_err(wrap("read"))?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(wrap("read"))?;
-            Codec::Zstd(decoder)
+            unzstd(raw).map_err(wrap("read"))?
         } else if magic.starts_with(zip_member::MAGIC) {
             Codec::Zip(Box::new(ZipMember::open(path, FILE_BUFFER_BYTES)?))
         } else {
             Codec::Plain(raw)
         };
         Ok(Self { path: path.into(), codec })
+    }
+
+    /// Begins at a byte of a file whose container is known; of a zstd file, at the start of a frame.
+    pub(crate) fn open_at(path: &Path, container: Container, start: u64) -> Result<Self, Error> {
+        let wrap = |action| move |source| Error::Io { path: path.into(), action, source };
+        let mut file = File::open(path).map_err(wrap("open"))?;
+        file.seek(SeekFrom::Start(start)).map_err(wrap("read"))?;
+        let raw = BufReader::with_capacity(FILE_BUFFER_BYTES, Counted::new(file));
+        let codec = match container {
+            Container::Plain => Codec::Plain(raw),
+            Container::Zstd => unzstd(raw).map_err(wrap("read"))?,
+        };
+        Ok(Self { path: path.into(), codec })
+    }
+
+    /// How the file is stored; `None` when it can only be read front to back.
+    pub(crate) const fn container(&self) -> Option<Container> {
+        match self.codec {
+            Codec::Plain(_) => Some(Container::Plain),
+            Codec::Zstd(_) => Some(Container::Zstd),
+            Codec::Gzip(_) | Codec::Zip(_) => None,
+        }
     }
 
     /// Like [`Read::read`], with the place in the file when it fails.
@@ -126,7 +159,7 @@ impl Decoder {
         }
     }
 
-    /// Bytes of the file, as stored, that have been decoded.
+    /// Bytes of the file, as stored, that have been decoded since the decoder began.
     pub(crate) fn position(&self) -> u64 {
         let raw = match &self.codec {
             Codec::Plain(raw) => raw,

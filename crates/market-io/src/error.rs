@@ -228,6 +228,12 @@ pub enum Error {
         /// The second symbol.
         second: String,
     },
+    /// A place to go on from that is not one of the input.
+    #[error("the place in the input does not fit: {reason}")]
+    Place {
+        /// What differs.
+        reason: String,
+    },
     /// A tick or lot size that cannot be used.
     #[error(transparent)]
     Instrument(#[from] InstrumentError),

@@ -7,7 +7,7 @@ mod source;
 
 pub use error::{Error, Fault, Location, Position};
 pub use format::{EventsWriter, Format, read_events_header};
-pub use source::{MAX_KEPT_FAULTS, OpenOptions, Source, SourceStats, open};
+pub use source::{MAX_KEPT_FAULTS, OpenOptions, Place, Source, SourceStats, open};
 
 /// CCXT lines, for programs that follow growing files.
 pub mod ccxt {

@@ -1,6 +1,7 @@
 //! Sources: files in, packets out.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use market_model::{Instrument, Packet, PacketKind};
@@ -12,6 +13,20 @@ use crate::format::{self, Format};
 pub const MAX_KEPT_FAULTS: usize = 20;
 
 const MAX_IGNORED_KINDS: usize = 64;
+
+/// Where a source stands behind a packet, so that another one over the same input can go on there.
+///
+/// All packets up to it are settled by the inputs before `input`, whole, and by the bytes `stored` of
+/// that one: whoever keeps a place compares them before it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Index of the input that holds the place, from 0.
+    pub input: usize,
+    /// Bytes of that file, as stored.
+    pub stored: Range<u64>,
+    /// What the format needs to go on.
+    pub state: Vec<u8>,
+}
 
 /// One stream of packets of one instrument.
 pub trait Source: Send {
@@ -29,8 +44,27 @@ pub trait Source: Send {
     /// What has been read, refused and left out so far.
     fn stats(&self) -> &SourceStats;
 
-    /// Bytes of the input files consumed, as stored (compressed), and their total.
+    /// Bytes of the input files consumed, as stored (compressed), and their total; what a place left
+    /// out is in neither.
     fn progress(&self) -> (u64, u64);
+
+    /// Where the source stands; `None` when it cannot be said, and for formats that are only read front
+    /// to back.
+    fn place(&self) -> Option<Place> {
+        None
+    }
+
+    /// Goes on behind the packet of a place, before any packet was read, and says how many bytes of
+    /// the inputs, as stored, are left out by it. Counts in [`Source::stats`] begin there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Place`] when the place is not one of this input as it is opened; else why it cannot be
+    /// reached, such as a seek index that is missing or wrong, by file and offset. The source is then
+    /// of no use.
+    fn resume(&mut self, place: &Place) -> Result<u64, Error> {
+        Err(no_places(place))
+    }
 }
 
 /// What a format does; [`UntilEnd`] makes it a [`Source`].
@@ -46,6 +80,21 @@ pub(crate) trait Feed: Send {
 
     /// See [`Source::progress`].
     fn progress(&self) -> (u64, u64);
+
+    /// See [`Source::place`].
+    fn place(&self) -> Option<Place> {
+        None
+    }
+
+    /// See [`Source::resume`].
+    fn resume(&mut self, place: &Place) -> Result<u64, Error> {
+        Err(no_places(place))
+    }
+}
+
+fn no_places(place: &Place) -> Error {
+    let reason = format!("the format of input {} is only read front to back", place.input);
+    Error::Place { reason }
 }
 
 /// Adds to a feed that its end, or its error, is final and leaves an empty packet.
@@ -84,6 +133,16 @@ impl<F: Feed> Source for UntilEnd<F> {
 
     fn progress(&self) -> (u64, u64) {
         self.feed.progress()
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.feed.place().filter(|_| !self.ended)
+    }
+
+    fn resume(&mut self, place: &Place) -> Result<u64, Error> {
+        let resumed = self.feed.resume(place);
+        self.ended |= resumed.is_err();
+        resumed
     }
 }
 

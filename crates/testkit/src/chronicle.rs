@@ -69,6 +69,35 @@ impl SegmentWriter {
     }
 }
 
+/// An archive of a segment and its seek index: one frame, made by `pack`, for each block of so many bytes.
+///
+/// # Panics
+///
+/// Panics when a block or a frame has 2^32 bytes or more.
+#[must_use]
+pub fn archive(
+    segment: &[u8],
+    block_bytes: usize,
+    pack: impl Fn(&[u8]) -> Vec<u8>,
+) -> [Vec<u8>; 2] {
+    let narrow = |len: usize| u32::try_from(len).expect("a block has fewer than 2^32 bytes");
+    let blocks = segment.chunks(block_bytes);
+    let mut index = b"QZSTIDX1\x01\x00\x18\x00".to_vec();
+    index.extend(narrow(block_bytes).to_le_bytes());
+    index.extend((blocks.len() as u64).to_le_bytes());
+    let (mut frames, mut at) = (Vec::new(), 0_u64);
+    for block in blocks {
+        let frame = pack(block);
+        index.extend(at.to_le_bytes());
+        index.extend((frames.len() as u64).to_le_bytes());
+        index.extend(narrow(frame.len()).to_le_bytes());
+        index.extend(narrow(block.len()).to_le_bytes());
+        at += block.len() as u64;
+        frames.extend(frame);
+    }
+    [frames, index]
+}
+
 /// What all book events have.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EventHead {
@@ -213,5 +242,14 @@ mod tests {
             "0203000002000000020000001027000000000000dc05000000000000"
         );
         assert_eq!(crc32(b"hello"), 0x3610_a686);
+        let [frames, index] = archive(&bytes, 4_096, <[u8]>::to_vec);
+        assert_eq!(frames, bytes);
+        assert_eq!(
+            hex(&index[..24]),
+            "515a5354494458310100180000100000\
+                                       0400000000000000"
+                .replace(' ', "")
+        );
+        assert_eq!(index.len(), 24 + 4 * 24);
     }
 }

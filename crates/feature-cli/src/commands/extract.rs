@@ -152,6 +152,9 @@ pub(crate) fn show(summary: &Summary) {
         for reason in &warm.refused {
             print::note(format_args!("snapshot refused: {reason}"));
         }
+        if let Some(reason) = &warm.read_whole {
+            print::note(format_args!("input read from its front: {reason}"));
+        }
     }
     for bars in &summary.bars {
         print::line(format_args!(

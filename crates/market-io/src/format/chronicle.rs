@@ -5,20 +5,22 @@
 //! record numbers are all said.
 
 mod event;
+mod frames;
+mod place;
+mod records;
 mod segment;
-
-use std::path::PathBuf;
 
 use market_model::{Aggressor, BookOp, Instrument, Level, Packet, PacketKind, Sequencing, Trade};
 
 use self::event::{Body, BookEvent, TradeEvent};
-use self::segment::{Record, Segment};
+use self::place::Standing;
+use self::records::Records;
+use self::segment::Record;
 use super::grid::Grid;
 use super::survey::Survey;
 use super::{MAX_LEVELS_PER_SIDE, SideCounts};
-use crate::bytes::total_bytes;
-use crate::error::{Error, FieldFault, Location};
-use crate::source::{Feed, OpenOptions, Source, SourceStats, UntilEnd};
+use crate::error::{Error, FieldFault};
+use crate::source::{Feed, OpenOptions, Place, Source, SourceStats, UntilEnd};
 
 const BOOK_EVENT: u16 = 0x1000;
 const BOOK_TICKER: u16 = 0x1001;
@@ -130,60 +132,6 @@ fn learn(event: &BookEvent<'_>, survey: &mut Survey<'_>, has_ids: &mut bool) {
     }
 }
 
-/// The records of all segments in order.
-struct Records {
-    inputs: Vec<PathBuf>,
-    opened: usize,
-    segment: Option<Segment>,
-    last_id: Option<u32>,
-    /// A segment is missing before the current one: what was expected, what was found.
-    missing: Option<(u32, u32)>,
-    closed_bytes: u64,
-    total_bytes: u64,
-}
-
-impl Records {
-    fn open(options: &OpenOptions) -> Result<Self, Error> {
-        Ok(Self {
-            inputs: options.inputs.clone(),
-            opened: 0,
-            segment: None,
-            last_id: None,
-            missing: None,
-            closed_bytes: 0,
-            total_bytes: total_bytes(&options.inputs)?,
-        })
-    }
-
-    fn next(&mut self, payload: &mut Vec<u8>) -> Result<Option<Record>, Error> {
-        loop {
-            if let Some(segment) = &mut self.segment {
-                if let Some(record) = segment.next(payload)? {
-                    return Ok(Some(record));
-                }
-                self.closed_bytes += segment.position();
-                self.segment = None;
-            }
-            let Some(path) = self.inputs.get(self.opened) else { return Ok(None) };
-            self.opened += 1;
-            let segment = Segment::open(path)?;
-            if let Some(last) = self.last_id.replace(segment.id)
-                && segment.id != last.wrapping_add(1)
-            {
-                self.missing = Some((last.wrapping_add(1), segment.id));
-            }
-            self.segment = Some(segment);
-        }
-    }
-
-    fn location(&self) -> Location {
-        match &self.segment {
-            Some(segment) => segment.location(),
-            None => Location::file(&self.inputs[self.opened.saturating_sub(1)]),
-        }
-    }
-}
-
 struct ChronicleFeed {
     records: Records,
     instrument: Instrument,
@@ -283,8 +231,27 @@ impl Feed for ChronicleFeed {
     }
 
     fn progress(&self) -> (u64, u64) {
-        let current = self.records.segment.as_ref().map_or(0, Segment::position);
-        (self.records.closed_bytes + current, self.records.total_bytes)
+        self.records.progress()
+    }
+
+    fn place(&self) -> Option<Place> {
+        // Behind what is said to be missing stands a record that was read already.
+        let (input, stored, spot) = self.records.place().filter(|_| !self.is_pending)?;
+        let standing = Standing {
+            setup: self.decoder.setup(),
+            spot,
+            next_seq: self.next_seq,
+            snapshot_id: self.decoder.snapshot_id,
+        };
+        Some(Place { input, stored, state: standing.into_bytes() })
+    }
+
+    fn resume(&mut self, place: &Place) -> Result<u64, Error> {
+        let standing = Standing::read(&place.state, &self.decoder.setup())?;
+        let skipped = self.records.resume(place.input, &standing.spot, &mut self.payload)?;
+        self.next_seq = standing.next_seq;
+        self.decoder.snapshot_id = standing.snapshot_id;
+        Ok(skipped)
     }
 }
 
@@ -312,6 +279,12 @@ struct Decoder {
 }
 
 impl Decoder {
+    /// All that the packets depend on beside the records and [`Decoder::snapshot_id`].
+    fn setup(&self) -> Vec<u8> {
+        let Self { grid, market, trade_hash, is_filtered, snapshot_id: _ } = self;
+        format!("{market:?} {trade_hash:?} {is_filtered} {grid:?}").into_bytes()
+    }
+
     fn record(
         &mut self,
         record: Record,

@@ -1,11 +1,13 @@
 //! One segment file: header, records, and what may stand behind the last one.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use flate2::Crc;
 use market_model::check_ns;
 
-use crate::bytes::{Decoder, u16_at, u32_at, u64_at};
+use super::frames;
+use crate::bytes::{Container, Decoder, u16_at, u32_at, u64_at};
 use crate::error::{Error, FieldFault, Location, Position};
 
 /// First bytes of a segment.
@@ -27,6 +29,21 @@ pub(super) struct Record {
     /// 0 when it is no time.
     pub(super) timestamp_ns: i64,
     pub(super) type_id: u16,
+}
+
+/// A record that was read, so that it can be found and known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) segment_id: u32,
+    /// Number of the record in the segment, from 1.
+    pub(super) record: u64,
+    /// Uncompressed offset of its header.
+    pub(super) offset: u64,
+    /// Uncompressed offset of the byte behind it.
+    pub(super) end: u64,
+    pub(super) seq: u64,
+    /// Checksum of its payload.
+    pub(super) crc: u32,
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
@@ -56,6 +73,8 @@ pub(super) struct Segment {
     record_offset: u64,
     /// Uncompressed offset of the next byte.
     offset: u64,
+    /// Number and checksum of the last record that was whole.
+    last: Option<(u64, u32)>,
     is_at_end: bool,
 }
 
@@ -69,6 +88,7 @@ impl Segment {
             record: 0,
             record_offset: 0,
             offset: 0,
+            last: None,
             is_at_end: false,
         };
         let mut header = Vec::new();
@@ -138,7 +158,75 @@ impl Segment {
         }
         payload.truncate(len);
         self.record += 1;
+        self.last = Some((record.seq, crc));
         Ok(Some(record))
+    }
+
+    /// The last record, and the bytes of the file, as stored, that it depends on; `None` before the
+    /// first one, at the end, and in a file that can only be read front to back.
+    pub(super) fn place(&self) -> Option<(Range<u64>, Spot)> {
+        let (seq, crc) = self.last.filter(|_| !self.is_at_end)?;
+        let stored = match self.decoder.container()? {
+            // The header is left out: its flags change when the segment is sealed.
+            Container::Plain => UNIT as u64..self.offset,
+            Container::Zstd => 0..std::fs::metadata(&self.path).ok()?.len(),
+        };
+        let (segment_id, record) = (self.id, self.record);
+        let (offset, end) = (self.record_offset, self.offset);
+        Some((stored, Spot { segment_id, record, offset, end, seq, crc }))
+    }
+
+    /// Opens a segment behind a record: its header is read, and the record again, but nothing between
+    /// them in a plain file, and less than one frame in an archive. Also the stored bytes left out.
+    pub(super) fn open_at(
+        path: &Path,
+        spot: &Spot,
+        payload: &mut Vec<u8>,
+    ) -> Result<(Self, u64), Error> {
+        let mut segment = Self::open(path)?;
+        if segment.id != spot.segment_id {
+            let found = format!("{} in place of {}", segment.id, spot.segment_id);
+            return Err(segment.wrong("segment_id", "that of the place", found));
+        }
+        let container = segment.decoder.container().ok_or_else(|| Error::Place {
+            reason: format!("{} can only be read front to back", path.display()),
+        })?;
+        if container == Container::Plain {
+            segment.decoder = Decoder::open_at(path, container, spot.offset)?;
+            segment.offset = spot.offset;
+            segment.read_again(spot, payload)?;
+            return Ok((segment, spot.offset));
+        }
+        let frame = frames::find(path, spot.offset)?;
+        segment.decoder = Decoder::open_at(path, container, frame.stored)?;
+        segment.offset = frame.offset;
+        let found = segment.skip_to(spot.offset).and_then(|()| segment.read_again(spot, payload));
+        found.map_err(|error| frame.lies(error.to_string()))?;
+        Ok((segment, frame.stored))
+    }
+
+    /// Reads the record at which the decoder stands, which must be the one that was read before.
+    fn read_again(&mut self, spot: &Spot, payload: &mut Vec<u8>) -> Result<(), Error> {
+        self.record = spot.record.saturating_sub(1);
+        let found = self.next(payload)?.map(|record| record.seq);
+        let is_same = self.last == Some((spot.seq, spot.crc)) && self.offset == spot.end;
+        if found.is_some() && is_same {
+            return Ok(());
+        }
+        let found = found.map_or_else(|| "none".into(), |seq| format!("another, of seq {seq}"));
+        Err(self.wrong("record", "the one that was read there before", found))
+    }
+
+    fn skip_to(&mut self, offset: u64) -> Result<(), Error> {
+        let mut chunk = Vec::new();
+        while self.offset < offset {
+            let len = usize::try_from(offset - self.offset).unwrap_or(CHUNK_BYTES);
+            self.fill(&mut chunk, len.min(CHUNK_BYTES))?;
+            if chunk.is_empty() {
+                return Err(self.truncated());
+            }
+        }
+        Ok(())
     }
 
     /// A record whose payload was not written in full is an end if nothing follows it; a wrong length
