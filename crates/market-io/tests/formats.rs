@@ -9,6 +9,8 @@ mod bybit;
 mod ccxt;
 #[path = "formats/chronicle.rs"]
 mod chronicle;
+#[path = "formats/chronicle_orders.rs"]
+mod chronicle_orders;
 #[path = "formats/chronicle_places.rs"]
 mod chronicle_places;
 #[path = "formats/cryptofeed.rs"]

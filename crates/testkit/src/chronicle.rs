@@ -175,6 +175,40 @@ impl EventHead {
     }
 }
 
+/// An event of one order, as a body of book mode 1 has it; numbers are 0 where it says nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OrderRecord {
+    /// 1 add, 2 cancel, 3 change, 4 trade, 5 reset, 6 heartbeat.
+    pub kind: u8,
+    /// 1 buy, 2 sell.
+    pub side: u8,
+    /// 1 without a price, 2 opening auction, 4 closing auction.
+    pub flags: u32,
+    /// Id of the order.
+    pub order_id: u64,
+    /// Ids of the buying and of the selling order of a trade.
+    pub pair: [u64; 2],
+    /// Price, with 3 decimals.
+    pub price: u64,
+    /// Shares.
+    pub size: u64,
+}
+
+impl EventHead {
+    /// An event of one order.
+    #[must_use]
+    pub fn order(&self, order: &OrderRecord) -> Vec<u8> {
+        let mut body = vec![order.kind, order.side, 0, 0, 3, 0, 0, 0];
+        body.extend(order.flags.to_le_bytes());
+        body.extend([0; 4]);
+        let [buy, sell] = order.pair;
+        for word in [order.order_id, buy, sell, order.price, order.size, 0] {
+            body.extend(word.to_le_bytes());
+        }
+        self.event(2, 1, &body)
+    }
+}
+
 /// A trade of the symbol with a hash; time in ns.
 #[must_use]
 pub fn trade(ts_ns: u64, price: f64, qty: f64, is_buyer_maker: u8, symbol_hash: u64) -> Vec<u8> {

@@ -6,6 +6,7 @@
 
 mod event;
 mod frames;
+mod orders;
 mod place;
 mod records;
 mod segment;
@@ -13,6 +14,7 @@ mod segment;
 use market_model::{Aggressor, BookOp, Instrument, Level, Packet, PacketKind, Sequencing, Trade};
 
 use self::event::{Body, BookEvent, TradeEvent};
+use self::orders::Unpriced;
 use self::place::Standing;
 use self::records::Records;
 use self::segment::Record;
@@ -42,11 +44,13 @@ pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
             trade_hash: found.trade_hash,
             is_filtered: options.symbol.is_some(),
             snapshot_id: 0,
+            unpriced: Unpriced::new(),
         },
         instrument,
         stats: SourceStats::default(),
         next_seq: None,
-        is_pending: false,
+        waiting: Waiting::Nothing,
+        failure: None,
         record: Record::default(),
         payload: Vec::new(),
     })))
@@ -124,12 +128,29 @@ fn learn(event: &BookEvent<'_>, survey: &mut Survey<'_>, has_ids: &mut bool) {
             *has_ids |= ids.last != 0;
             levels
         }
-        _ => return,
+        Body::Order(order) => {
+            if order.price != 0 {
+                survey.price(format!("{}e-{}", order.price, order.price_scale).as_bytes());
+            }
+            survey.qty(format!("{}e-{}", order.size, order.size_scale).as_bytes());
+            return;
+        }
+        Body::Reset | Body::Heartbeat => return,
     };
     for (_, price, qty) in levels.iter() {
         survey.price(format!("{price}e-{}", levels.price_scale).as_bytes());
         survey.qty(format!("{qty}e-{}", levels.size_scale).as_bytes());
     }
+}
+
+/// A record that was read and gave no packet yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Nothing,
+    /// Behind a packet that gathered the records before it.
+    Unchecked,
+    /// Behind a packet that says what is missing before it.
+    Checked,
 }
 
 struct ChronicleFeed {
@@ -139,75 +160,103 @@ struct ChronicleFeed {
     stats: SourceStats,
     /// Number that the next record must have.
     next_seq: Option<u64>,
-    /// A record was read and waits behind a packet that says what is missing before it.
-    is_pending: bool,
+    waiting: Waiting,
+    /// What ended the reading behind the packet that was handed out last.
+    failure: Option<Error>,
     record: Record,
     payload: Vec<u8>,
 }
 
 impl ChronicleFeed {
-    /// Says what is missing before the record that was just read; `true` when something is.
-    fn break_before(&mut self, packet: &mut Packet) -> bool {
+    /// Whether the record that was just read is not the one behind the last.
+    fn is_break(&self) -> bool {
+        self.records.missing.is_some() || self.next_seq.is_some_and(|next| next != self.record.seq)
+    }
+
+    /// Makes the packet say what is missing before the record that was just read.
+    fn tell_break(&mut self, packet: &mut Packet) {
         let seq = self.record.seq;
-        let expected_seq = self.next_seq.replace(seq.wrapping_add(1));
-        let missing = self.records.missing.take();
-        let is_restart = expected_seq.is_some_and(|expected| seq == 0 && expected != 0);
-        if is_restart && missing.is_none() {
-            // A writer that was opened anew counts from 0.
-            packet.kind = PacketKind::Reset;
-            return true;
-        }
-        let fault = match (missing, expected_seq) {
+        let fault = match (self.records.missing.take(), self.next_seq) {
             (Some((expected, found)), _) => FieldFault {
                 field: "segment_id",
                 expected: "the segment after the one before",
                 found: format!("{found} in place of {expected}"),
             },
-            (None, Some(expected)) if seq != expected => FieldFault {
+            (None, expected) if seq != 0 => FieldFault {
                 field: "seq",
                 expected: "the record after the one before",
-                found: format!("{seq} in place of {expected}"),
+                found: format!("{seq} in place of {}", expected.unwrap_or_default()),
             },
-            _ => return false,
+            // A writer that was opened anew counts from 0.
+            _ => {
+                self.decoder.unpriced.clear();
+                packet.kind = PacketKind::Reset;
+                return;
+            }
         };
         self.stats.gaps += 1;
         self.stats.refuse(packet, fault.at(self.records.location(), &self.instrument.symbol));
-        true
     }
 
     fn read_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
+        if let Some(error) = self.failure.take() {
+            return Err(error);
+        }
+        let mut is_open = false;
         loop {
-            packet.clear();
-            if !std::mem::take(&mut self.is_pending) {
-                let Some(record) = self.records.next(&mut self.payload)? else { return Ok(false) };
-                self.record = record;
+            let waiting = std::mem::replace(&mut self.waiting, Waiting::Nothing);
+            if waiting == Waiting::Nothing {
+                match self.records.next(&mut self.payload) {
+                    Ok(Some(record)) => self.record = record,
+                    Ok(None) => return Ok(is_open),
+                    Err(error) if is_open => {
+                        self.failure = Some(error);
+                        return Ok(true);
+                    }
+                    Err(error) => return Err(error),
+                }
                 self.stats.records += 1;
-                if self.break_before(packet) {
-                    self.is_pending = true;
+            }
+            if waiting != Waiting::Checked {
+                let is_break = self.is_break();
+                if is_open && (is_break || self.decoder.ends_gathering(self.record, &self.payload))
+                {
+                    self.waiting = Waiting::Unchecked;
+                    return Ok(true);
+                }
+                if is_break {
+                    self.tell_break(packet);
+                }
+                self.next_seq = Some(self.record.seq.wrapping_add(1));
+                if is_break {
+                    self.waiting = Waiting::Checked;
                     return Ok(true);
                 }
             }
-            let Self { decoder, record, payload, stats, .. } = self;
-            match decoder.record(*record, payload, packet, stats) {
-                Ok(false) => {}
-                Ok(true) => return Ok(true),
-                Err(Refusal::Record(fault)) => {
-                    let fault = fault.at(self.records.location(), &self.instrument.symbol);
-                    self.stats.refuse(packet, fault);
-                    return Ok(true);
-                }
-                Err(Refusal::SecondMarket(second)) => {
-                    return Err(Error::SeveralSymbols {
-                        location: self.records.location(),
-                        first: self.instrument.symbol.clone(),
-                        second: name(second),
-                    });
-                }
-                Err(Refusal::OrderEvent) => {
-                    let what = "order-by-order events (book mode 1) are not read".into();
-                    return Err(Error::Unsupported { location: self.records.location(), what });
-                }
+            match self.decode(packet)? {
+                Gives::Packet => return Ok(true),
+                Gives::Part => is_open = true,
+                Gives::Nothing if is_open => {}
+                Gives::Nothing => packet.clear(),
             }
+        }
+    }
+
+    /// Decodes the record that was read.
+    fn decode(&mut self, packet: &mut Packet) -> Result<Gives, Error> {
+        let Self { decoder, record, payload, stats, .. } = self;
+        match decoder.record(*record, payload, packet, stats) {
+            Ok(gives) => Ok(gives),
+            Err(Refusal::Record(fault)) => {
+                let fault = fault.at(self.records.location(), &self.instrument.symbol);
+                self.stats.refuse(packet, fault);
+                Ok(Gives::Packet)
+            }
+            Err(Refusal::SecondMarket(second)) => Err(Error::SeveralSymbols {
+                location: self.records.location(),
+                first: self.instrument.symbol.clone(),
+                second: name(second),
+            }),
         }
     }
 }
@@ -235,13 +284,15 @@ impl Feed for ChronicleFeed {
     }
 
     fn place(&self) -> Option<Place> {
-        // Behind what is said to be missing stands a record that was read already.
-        let (input, stored, spot) = self.records.place().filter(|_| !self.is_pending)?;
+        // A record that waits was read already.
+        let is_clear = self.waiting == Waiting::Nothing && self.failure.is_none();
+        let (input, stored, spot) = self.records.place().filter(|_| is_clear)?;
         let standing = Standing {
             setup: self.decoder.setup(),
             spot,
             next_seq: self.next_seq,
             snapshot_id: self.decoder.snapshot_id,
+            unpriced: self.decoder.unpriced.clone(),
         };
         Some(Place { input, stored, state: standing.into_bytes() })
     }
@@ -251,6 +302,7 @@ impl Feed for ChronicleFeed {
         let skipped = self.records.resume(place.input, &standing.spot, &mut self.payload)?;
         self.next_seq = standing.next_seq;
         self.decoder.snapshot_id = standing.snapshot_id;
+        self.decoder.unpriced = standing.unpriced;
         Ok(skipped)
     }
 }
@@ -259,7 +311,14 @@ impl Feed for ChronicleFeed {
 enum Refusal {
     Record(FieldFault),
     SecondMarket(Market),
-    OrderEvent,
+}
+
+/// What a record gives.
+enum Gives {
+    Nothing,
+    Packet,
+    /// A part of a packet that gathers several records.
+    Part,
 }
 
 impl From<FieldFault> for Refusal {
@@ -276,13 +335,27 @@ struct Decoder {
     is_filtered: bool,
     /// Venue's id of the last snapshot, 0 when it had none or a change came after it.
     snapshot_id: u64,
+    unpriced: Unpriced,
 }
 
 impl Decoder {
-    /// All that the packets depend on beside the records and [`Decoder::snapshot_id`].
+    /// All that the packets depend on beside the records and the state.
     fn setup(&self) -> Vec<u8> {
-        let Self { grid, market, trade_hash, is_filtered, snapshot_id: _ } = self;
+        let Self { grid, market, trade_hash, is_filtered, snapshot_id: _, unpriced: _ } = self;
         format!("{market:?} {trade_hash:?} {is_filtered} {grid:?}").into_bytes()
+    }
+
+    /// Whether a record cannot be part of a packet that gathers orders.
+    fn ends_gathering(&self, record: Record, payload: &[u8]) -> bool {
+        match (record.type_id, BookEvent::read(payload)) {
+            (BOOK_EVENT, Ok(event)) if event.market == self.market => {
+                !matches!(event.body, Body::Order(order) if order.is_gathered())
+            }
+            (BOOK_EVENT, Ok(_)) => !self.is_filtered,
+            (BOOK_EVENT, Err(_)) => true,
+            (TRADE, _) => self.trade_hash.is_some(),
+            _ => false,
+        }
     }
 
     fn record(
@@ -291,17 +364,17 @@ impl Decoder {
         payload: &[u8],
         packet: &mut Packet,
         stats: &mut SourceStats,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Gives, Refusal> {
         match record.type_id {
             BOOK_EVENT => self.book_event(payload, packet, stats),
             TRADE => Ok(self.trade(payload, record.timestamp_ns, packet, stats)?),
             BOOK_TICKER => {
                 stats.ignore(b"book ticker");
-                Ok(false)
+                Ok(Gives::Nothing)
             }
             other => {
                 stats.ignore(format!("record type {other:#06x}").as_bytes());
-                Ok(false)
+                Ok(Gives::Nothing)
             }
         }
     }
@@ -311,26 +384,29 @@ impl Decoder {
         payload: &[u8],
         packet: &mut Packet,
         stats: &mut SourceStats,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Gives, Refusal> {
         let event = BookEvent::read(payload)?;
         if event.market != self.market {
             if !self.is_filtered {
                 return Err(Refusal::SecondMarket(event.market));
             }
             stats.ignore(b"another market");
-            return Ok(false);
+            return Ok(Gives::Nothing);
         }
         (packet.ts_event_ns, packet.ts_recv_ns) = (event.exchange_ns, event.ingest_ns);
         let levels = match &event.body {
             Body::Reset => {
+                self.unpriced.clear();
                 packet.kind = PacketKind::Reset;
-                return Ok(true);
+                return Ok(Gives::Packet);
             }
             Body::Heartbeat => {
                 packet.kind = PacketKind::Heartbeat;
-                return Ok(true);
+                return Ok(Gives::Packet);
             }
-            Body::Order => return Err(Refusal::OrderEvent),
+            Body::Order(order) => {
+                return Ok(orders::add(order, &self.grid, &mut self.unpriced, packet, stats)?);
+            }
             Body::Snapshot(levels) => {
                 packet.kind = PacketKind::Snapshot;
                 self.snapshot_id = event.native_seq;
@@ -340,7 +416,7 @@ impl Decoder {
                 stats.depth_updates += 1;
                 if ids.last != 0 && ids.last <= self.snapshot_id {
                     stats.dropped_updates += 1;
-                    return Ok(false);
+                    return Ok(Gives::Nothing);
                 }
                 self.snapshot_id = 0;
                 (packet.first_seq, packet.seq, packet.prev_seq) = (ids.first, ids.last, ids.prev);
@@ -362,7 +438,7 @@ impl Decoder {
             // A change of no level still moves the ids on.
             packet.run_ends.push(market_model::Run { op: BookOp::SetBid, end: 0 });
         }
-        Ok(true)
+        Ok(Gives::Packet)
     }
 
     fn trade(
@@ -371,11 +447,11 @@ impl Decoder {
         ingest_ns: i64,
         packet: &mut Packet,
         stats: &mut SourceStats,
-    ) -> Result<bool, FieldFault> {
+    ) -> Result<Gives, FieldFault> {
         let trade = TradeEvent::read(payload)?;
         if self.trade_hash != Some(trade.symbol_hash) {
             stats.ignore(b"trade of a market that cannot be told");
-            return Ok(false);
+            return Ok(Gives::Nothing);
         }
         (packet.ts_event_ns, packet.ts_recv_ns) = (trade.ts_ns, ingest_ns);
         // The shortest decimal of a float is the text that it was made of.
@@ -384,10 +460,10 @@ impl Decoder {
         stats.rounded += u64::from(was_rounded);
         if qty_lots == 0 {
             stats.ignore(b"trade of quantity 0, or below one lot");
-            return Ok(false);
+            return Ok(Gives::Nothing);
         }
         let aggressor = if trade.is_buyer_maker { Aggressor::Sell } else { Aggressor::Buy };
         packet.trades.push(Trade { price_ticks, qty_lots, aggressor });
-        Ok(true)
+        Ok(Gives::Packet)
     }
 }

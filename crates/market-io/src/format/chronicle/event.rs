@@ -32,14 +32,67 @@ pub(super) struct BookEvent<'a> {
 #[derive(Debug)]
 pub(super) enum Body<'a> {
     Snapshot(Levels<'a>),
-    Diff {
-        ids: UpdateIds,
-        levels: Levels<'a>,
-    },
+    Diff { ids: UpdateIds, levels: Levels<'a> },
     Reset,
     Heartbeat,
-    /// An event of one order.
-    Order,
+    Order(OrderBody),
+}
+
+/// What happened to one order, or between two.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OrderBody {
+    /// 1 add, 2 cancel, 3 change, 4 trade, 5 reset, 6 heartbeat.
+    pub(super) kind: u8,
+    /// 0 not said, 1 buy, 2 sell.
+    pub(super) side: u8,
+    pub(super) price_scale: u8,
+    pub(super) size_scale: u8,
+    pub(super) flags: u32,
+    /// 0 where the event names none, as are the next two.
+    pub(super) order_id: u64,
+    pub(super) bid_order_id: u64,
+    pub(super) ask_order_id: u64,
+    /// 0 when there is none; cut like those of levels.
+    pub(super) price: i64,
+    pub(super) size: i64,
+}
+
+impl OrderBody {
+    fn read(body: &[u8]) -> Result<Self, FieldFault> {
+        let Some(body) = body.first_chunk::<ORDER_BYTES>().filter(|_| body.len() == ORDER_BYTES)
+        else {
+            let expected = "64 bytes for the event of an order";
+            return Err(FieldFault { field: "body", expected, found: body.len().to_string() });
+        };
+        let [price_scale, size_scale] = [body[4], body[5]];
+        check_scales([price_scale, size_scale])?;
+        Ok(Self {
+            kind: body[0],
+            side: body[1],
+            price_scale,
+            size_scale,
+            flags: u32_at(body, 8),
+            order_id: u64_at(body, 16),
+            bid_order_id: u64_at(body, 24),
+            ask_order_id: u64_at(body, 32),
+            price: magnitude(body, 40),
+            size: magnitude(body, 48),
+        })
+    }
+}
+
+/// A number above `i64` is cut to its largest value, which no grid takes.
+fn magnitude(bytes: &[u8], at: usize) -> i64 {
+    i64::try_from(u64_at(bytes, at)).unwrap_or(i64::MAX)
+}
+
+fn check_scales(scales: [u8; 2]) -> Result<(), FieldFault> {
+    let [price, size] = scales;
+    if price <= MAX_DECIMALS && size <= MAX_DECIMALS {
+        return Ok(());
+    }
+    let found = format!("{price} and {size}");
+    Err(FieldFault { field: "price_scale", expected: "at most 18", found })
 }
 
 /// Ids of a change; 0 where the venue has none.
@@ -65,11 +118,8 @@ impl Levels<'_> {
         [bids, asks]: [usize; 2],
         bytes: &[u8],
     ) -> Result<Levels<'_>, FieldFault> {
+        check_scales(scales)?;
         let [price_scale, size_scale] = scales;
-        if price_scale > MAX_DECIMALS || size_scale > MAX_DECIMALS {
-            let found = format!("{price_scale} and {size_scale}");
-            return Err(FieldFault { field: "price_scale", expected: "at most 18", found });
-        }
         if (bids as u64 + asks as u64) * LEVEL_BYTES as u64 != bytes.len() as u64 {
             let found = format!("{bids} bids and {asks} asks in {} bytes", bytes.len());
             let expected = "16 bytes for each level";
@@ -78,13 +128,11 @@ impl Levels<'_> {
         Ok(Levels { price_scale, size_scale, bids, bytes })
     }
 
-    /// Side, price and size of each level; magnitudes above `i64` are cut to its largest value,
-    /// which no grid takes.
+    /// Side, price and size of each level.
     pub(super) fn iter(&self) -> impl Iterator<Item = (BookOp, i64, i64)> {
         self.bytes.chunks_exact(LEVEL_BYTES).enumerate().map(|(index, level)| {
             let op = if index < self.bids { BookOp::SetBid } else { BookOp::SetAsk };
-            let number = |at| i64::try_from(u64_at(level, at)).unwrap_or(i64::MAX);
-            (op, number(0), number(8))
+            (op, magnitude(level, 0), magnitude(level, 8))
         })
     }
 }
@@ -109,7 +157,7 @@ impl<'a> BookEvent<'a> {
         let body = match (header[56], header[57]) {
             (1, 0) => Body::Snapshot(snapshot(body)?),
             (2, 0) => diff(body)?,
-            (2, 1) if body.len() == ORDER_BYTES => Body::Order,
+            (2, 1) => Body::Order(OrderBody::read(body)?),
             (3, _) => Body::Reset,
             (4, _) => Body::Heartbeat,
             (kind, mode) => {

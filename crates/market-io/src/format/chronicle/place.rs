@@ -2,6 +2,7 @@
 
 use market_model::{StateError, StateReader, StateWriter};
 
+use super::orders::Unpriced;
 use super::segment::Spot;
 use crate::error::Error;
 
@@ -14,11 +15,12 @@ pub(super) struct Standing {
     pub(super) next_seq: Option<u64>,
     /// Venue's id of the last snapshot, 0 when a change came after it.
     pub(super) snapshot_id: u64,
+    pub(super) unpriced: Unpriced,
 }
 
 impl Standing {
     pub(super) fn into_bytes(self) -> Vec<u8> {
-        let Self { setup, spot, next_seq, snapshot_id } = self;
+        let Self { setup, spot, next_seq, snapshot_id, unpriced } = self;
         let mut out = StateWriter::default();
         out.blob(&setup);
         let Spot { segment_id, record, offset, end, seq, crc } = spot;
@@ -26,6 +28,11 @@ impl Standing {
         words.into_iter().for_each(|word| out.u64(word));
         out.opt_i64(next_seq.map(u64::cast_signed));
         out.u64(snapshot_id);
+        out.u64(unpriced.len() as u64);
+        for (order_id, lots) in unpriced {
+            out.u64(order_id);
+            out.i64(lots);
+        }
         out.into_bytes()
     }
 
@@ -60,6 +67,10 @@ impl Standing {
             crc: narrow(from, "checksum")?,
         };
         let next_seq = from.opt_i64()?.map(i64::cast_unsigned);
-        Ok(Self { setup, spot, next_seq, snapshot_id: from.u64()? })
+        let snapshot_id = from.u64()?;
+        let count = from.u64()?;
+        let unpriced = (0..count).map(|_| Ok((from.u64()?, from.i64()?)));
+        let unpriced = unpriced.collect::<Result<_, StateError>>()?;
+        Ok(Self { setup, spot, next_seq, snapshot_id, unpriced })
     }
 }
