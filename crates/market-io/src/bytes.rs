@@ -171,17 +171,27 @@ impl Decoder {
     }
 }
 
+#[inline]
+fn word_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut word = [0; N];
+    word.copy_from_slice(&bytes[at..at + N]);
+    word
+}
+
 /// A little-endian number at an offset, as are the next two.
+#[inline]
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+    u16::from_le_bytes(word_at(bytes, at))
 }
 
+#[inline]
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+    u32::from_le_bytes(word_at(bytes, at))
 }
 
+#[inline]
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+    u64::from_le_bytes(word_at(bytes, at))
 }
 
 /// Total size of some files.
@@ -308,6 +318,11 @@ impl Lines {
     /// The file of the last line.
     pub(crate) fn path(&self) -> &Path {
         &self.paths[self.opened.saturating_sub(1)]
+    }
+
+    /// Number of the file of the last line, from 1.
+    pub(crate) const fn number(&self) -> usize {
+        self.opened
     }
 
     pub(crate) fn progress(&self) -> (u64, u64) {

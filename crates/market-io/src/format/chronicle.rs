@@ -130,16 +130,16 @@ fn learn(event: &BookEvent<'_>, survey: &mut Survey<'_>, has_ids: &mut bool) {
         }
         Body::Order(order) => {
             if order.price != 0 {
-                survey.price(format!("{}e-{}", order.price, order.price_scale).as_bytes());
+                survey.price_of(order.price, order.price_scale);
             }
-            survey.qty(format!("{}e-{}", order.size, order.size_scale).as_bytes());
+            survey.qty_of(order.size, order.size_scale);
             return;
         }
         Body::Reset | Body::Heartbeat => return,
     };
     for (_, price, qty) in levels.iter() {
-        survey.price(format!("{price}e-{}", levels.price_scale).as_bytes());
-        survey.qty(format!("{qty}e-{}", levels.size_scale).as_bytes());
+        survey.price_of(price, levels.price_scale);
+        survey.qty_of(qty, levels.size_scale);
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
         instrument,
         stats: SourceStats::default(),
         orders: Orders::default(),
-        bytes: Vec::new(),
+        known: (0, 0),
     })))
 }
 
@@ -74,10 +74,10 @@ impl Records {
         })
     }
 
-    fn next(&mut self, bytes: &mut Vec<u8>) -> Result<bool, Error> {
+    fn next(&mut self) -> Result<bool, Error> {
         loop {
             if let Some(file) = &mut self.file {
-                if file.next(bytes)? {
+                if file.next()? {
                     return Ok(true);
                 }
                 self.closed_bytes += file.position();
@@ -96,6 +96,19 @@ impl Records {
         }
     }
 
+    /// The bytes of the last record.
+    fn last(&self) -> &[u8] {
+        self.file.as_ref().map_or(&[], DbnFile::last)
+    }
+
+    /// Whether an instrument has this name, or this number when it has none.
+    fn is_named(&self, id: u32, symbol: &str) -> bool {
+        match self.file.as_ref().and_then(|file| file.symbol(id)) {
+            Some(name) => name == symbol,
+            None => symbol.parse() == Ok(id),
+        }
+    }
+
     /// Name of an instrument, and its number as text.
     fn names(&self, id: u32) -> (String, String) {
         let number = id.to_string();
@@ -108,17 +121,16 @@ fn survey(options: &OpenOptions) -> Result<Instrument, Error> {
     let path = options.inputs.first().ok_or(Error::NoInput)?;
     let mut survey = Survey::new(options);
     let mut records = Records::open(options)?;
-    let mut bytes = Vec::new();
     let mut venue = String::new();
     let mut has_books = false;
     while !survey.is_done() {
-        match records.next(&mut bytes) {
+        match records.next() {
             Ok(true) => {}
             Ok(false) => break,
             Err(_) if survey.has_symbol() => break,
             Err(error) => return Err(error),
         }
-        let Some(event) = Event::read(&bytes) else { continue };
+        let Some(event) = Event::read(records.last()) else { continue };
         let (name, number) = records.names(event.instrument_id);
         if !survey.admits_either(&name, &number, || records.location())? {
             continue;
@@ -129,7 +141,7 @@ fn survey(options: &OpenOptions) -> Result<Instrument, Error> {
         has_books |= !event.levels.is_empty();
         let shown = event.levels().flat_map(|level| level.map(|(_, price, _)| price));
         for price in shown.chain([event.price]).filter(|price| *price != UNDEFINED_PRICE) {
-            survey.price(format!("{price}e-{PRICE_DECIMALS}").as_bytes());
+            survey.price_of(price, PRICE_DECIMALS);
         }
     }
     let mut instrument = survey.finish(path, "records of mbo, mbp-1, mbp-10 or trades")?;
@@ -225,22 +237,28 @@ struct DbnFeed {
     is_filtered: bool,
     stats: SourceStats,
     orders: Orders,
-    bytes: Vec<u8>,
+    /// Number of a file from 1, and the instrument that has our name in it.
+    known: (usize, u32),
 }
 
 impl DbnFeed {
     /// Reads records up to the last one of a packet; `false` at the end.
     fn read_packet(&mut self, packet: &mut Packet) -> Result<bool, Error> {
         let (mut fault, mut is_open) = (None, false);
-        while self.records.next(&mut self.bytes)? {
+        while self.records.next()? {
             self.stats.records += 1;
-            let Some(event) = Event::read(&self.bytes) else {
-                self.stats.ignore(format!("record type {:#04x}", self.bytes[1]).as_bytes());
+            let bytes = self.records.last();
+            let Some(event) = Event::read(bytes) else {
+                self.stats.ignore(format!("record type {:#04x}", bytes[1]).as_bytes());
                 continue;
             };
-            let (name, number) = self.records.names(event.instrument_id);
-            if name != self.instrument.symbol {
+            let asked = (self.records.opened, event.instrument_id);
+            if self.known != asked && self.records.is_named(asked.1, &self.instrument.symbol) {
+                self.known = asked;
+            }
+            if self.known != asked {
                 if !self.is_filtered {
+                    let (name, number) = self.records.names(event.instrument_id);
                     return Err(Error::SeveralSymbols {
                         location: self.records.location(),
                         first: self.instrument.symbol.clone(),

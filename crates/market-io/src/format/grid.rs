@@ -1,6 +1,6 @@
 //! Decimal text to ticks and lots, and the grid that the numbers of an input lie on.
 
-use market_model::{Decimal, DecimalError, Instrument, parse_scaled};
+use market_model::{Decimal, DecimalError, Instrument, MAX_SCALED, POW10, parse_scaled};
 
 use crate::error::FieldFault;
 
@@ -72,15 +72,16 @@ impl Grid {
         mantissa: i64,
         decimals: u8,
     ) -> Result<i64, FieldFault> {
-        let text = || written(mantissa, decimals);
-        let decimal = Decimal { mantissa: mantissa.into(), scale: decimals.into() };
-        match decimal.to_scaled(self.price_scale) {
-            Ok((scaled, false)) if scaled > 0 && scaled % self.tick_scaled == 0 => {
-                Ok(scaled / self.tick_scaled)
-            }
-            Ok(scaled) => self.ticks(field, scaled, text().as_bytes()),
-            Err(error) => Err(wrong(error, field, text().as_bytes())),
+        if let Some(scaled) = scaled_exactly(mantissa, decimals, self.price_scale)
+            && scaled > 0
+            && let (ticks, 0) = quotient(scaled, self.tick_scaled)
+        {
+            return Ok(ticks);
         }
+        let text = written(mantissa, decimals);
+        let decimal = Decimal { mantissa: mantissa.into(), scale: decimals.into() };
+        let scaled = decimal.to_scaled(self.price_scale);
+        self.ticks(field, scaled.map_err(|e| wrong(e, field, text.as_bytes()))?, text.as_bytes())
     }
 
     /// Lots of the quantity `mantissa * 10^-decimals`, and whether it was rounded.
@@ -90,15 +91,16 @@ impl Grid {
         mantissa: i64,
         decimals: u8,
     ) -> Result<(i64, bool), FieldFault> {
-        let text = || written(mantissa, decimals);
-        let decimal = Decimal { mantissa: mantissa.into(), scale: decimals.into() };
-        match decimal.to_scaled(self.qty_scale) {
-            Ok((scaled, false)) if scaled >= 0 && scaled % self.lot_scaled == 0 => {
-                Ok((scaled / self.lot_scaled, false))
-            }
-            Ok(scaled) => self.lots(field, scaled, text().as_bytes()),
-            Err(error) => Err(wrong(error, field, text().as_bytes())),
+        if let Some(scaled) = scaled_exactly(mantissa, decimals, self.qty_scale)
+            && scaled >= 0
+            && let (lots, 0) = quotient(scaled, self.lot_scaled)
+        {
+            return Ok((lots, false));
         }
+        let text = written(mantissa, decimals);
+        let decimal = Decimal { mantissa: mantissa.into(), scale: decimals.into() };
+        let scaled = decimal.to_scaled(self.qty_scale);
+        self.lots(field, scaled.map_err(|e| wrong(e, field, text.as_bytes()))?, text.as_bytes())
     }
 
     fn ticks(
@@ -146,6 +148,25 @@ pub(super) fn is_noisy(decimal: Decimal) -> bool {
     mantissa.checked_ilog10().is_some_and(|log| log + 1 >= NOISY_DIGITS)
 }
 
+/// `mantissa * 10^-decimals` in units of `10^-scale`, when it is a whole number of them that is in range.
+#[inline]
+fn scaled_exactly(mantissa: i64, decimals: u8, scale: u8) -> Option<i64> {
+    let power = *POW10.get(usize::from(scale.abs_diff(decimals)))?;
+    let scaled = if decimals <= scale {
+        mantissa.checked_mul(power)?
+    } else {
+        let (whole, 0) = quotient(mantissa, power) else { return None };
+        whole
+    };
+    (scaled.unsigned_abs() <= MAX_SCALED.unsigned_abs()).then_some(scaled)
+}
+
+/// Quotient and remainder; the common divisor costs no division.
+#[inline]
+const fn quotient(number: i64, by: i64) -> (i64, i64) {
+    if by == 1 { (number, 0) } else { (number / by, number % by) }
+}
+
 fn written(mantissa: i64, decimals: u8) -> String {
     if decimals == 0 { mantissa.to_string() } else { format!("{mantissa}e-{decimals}") }
 }
@@ -173,4 +194,31 @@ pub(super) fn decimals(text: &[u8]) -> usize {
         return text[point + 1..].iter().rposition(|c| *c != b'0').map_or(0, |last| last + 1);
     }
     Decimal::parse(text).map_or(0, |decimal| usize::from(decimal.decimals()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The short way gives what the general way gives, wherever it gives anything.
+    #[test]
+    fn whole_numbers_are_scaled_as_decimals_are() {
+        let mantissas = [0, 1, -1, 7, 100, 1_234_500, -90, MAX_SCALED, 1 << 53, i64::MAX, i64::MIN];
+        let mut exact = 0;
+        for mantissa in mantissas {
+            for decimals in 0..=18 {
+                for scale in 0..=18 {
+                    let decimal = Decimal { mantissa: mantissa.into(), scale: decimals.into() };
+                    let wanted = match decimal.to_scaled(scale) {
+                        Ok((scaled, false)) => Some(scaled),
+                        _ => None,
+                    };
+                    let found = scaled_exactly(mantissa, decimals, scale);
+                    assert_eq!(found, wanted, "{mantissa}e-{decimals} at {scale}");
+                    exact += u32::from(found.is_some());
+                }
+            }
+        }
+        assert!(exact > 1_000, "{exact}");
+    }
 }

@@ -43,7 +43,7 @@ pub(super) fn open(options: &OpenOptions) -> Result<Box<dyn Source>, Error> {
         grid,
         instrument,
         stats: SourceStats::default(),
-        day: PathBuf::new(),
+        day: 0,
         midnight_ns: 0,
         before: None,
         after: Book::default(),
@@ -116,11 +116,18 @@ fn survey(options: &OpenOptions, pairs: &Pairs) -> Result<Instrument, Error> {
     survey.admits(&pairs.symbol, || Location::file(path))?;
     let mut lines = Lines::open(&pairs.messages)?;
     // What is wrong in a line, or with the rest, is said when the line is read.
-    while let Ok(Some(range)) = lines.next_whole_line() {
-        if let Ok(message) = Message::parse(lines.text(range))
-            && message.kind != EventKind::Halt
-        {
-            survey.price(format!("{}e-{MAX_PRICE_DECIMALS}", message.price).as_bytes());
+    while options.tick_size.is_none()
+        && survey.price_step(MAX_PRICE_DECIMALS) > 1
+        && let Ok(Some(range)) = lines.next_whole_line()
+    {
+        let line = lines.text(range);
+        let step = survey.price_step(MAX_PRICE_DECIMALS);
+        if Message::price_in(line).is_none_or(|price| price % step == 0) {
+            continue;
+        }
+        let Ok(Message { price, kind, .. }) = Message::parse(line) else { continue };
+        if kind != EventKind::Halt {
+            survey.price_of(price, MAX_PRICE_DECIMALS);
         }
     }
     let mut instrument = survey.finish(path, "a LOBSTER message file")?;
@@ -135,8 +142,8 @@ struct LobsterFeed {
     instrument: Instrument,
     grid: Grid,
     stats: SourceStats,
-    /// The message file of the last row, and its midnight in New York as UTC.
-    day: PathBuf,
+    /// Number of the message file of the last row, from 1, and its midnight in New York as UTC.
+    day: usize,
     midnight_ns: i64,
     /// The last row that was handed out; none at the start of a day and after a refused row.
     before: Option<Book>,
@@ -158,7 +165,7 @@ impl LobsterFeed {
             };
         };
         self.stats.records += 1;
-        if self.messages.path() != self.day {
+        if self.messages.number() != self.day {
             self.begin_day()?;
         }
         let location = |lines: &Lines| lines.location();
@@ -180,8 +187,8 @@ impl LobsterFeed {
     }
 
     fn begin_day(&mut self) -> Result<(), Error> {
-        self.day = self.messages.path().into();
-        self.midnight_ns = FileName::parse(&self.day)?.midnight_ns();
+        self.day = self.messages.number();
+        self.midnight_ns = FileName::parse(self.messages.path())?.midnight_ns();
         self.before = None;
         Ok(())
     }
@@ -189,7 +196,7 @@ impl LobsterFeed {
     fn fill(&mut self, message: &Message, packet: &mut Packet) -> Result<(), FieldFault> {
         packet.ts_event_ns = event_time_ns(self.midnight_ns, message)?;
         let follows = self.before.as_ref().and_then(|before| {
-            self.expected.clone_from(before);
+            self.expected.copy_from(before);
             self.expected.apply(message, self.after.width);
             self.after.revealed_since(&self.expected)
         });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
-use market_model::{Decimal, Instrument};
+use market_model::{Decimal, Instrument, POW10};
 
 use super::grid::{decimal_step, decimals, is_noisy};
 use super::note::{self, Note};
@@ -130,6 +130,21 @@ impl<'a> Survey<'a> {
         self.qty_decimals = self.qty_decimals.max(clean_decimals(text));
     }
 
+    /// Like [`Survey::price`] for `mantissa * 10^-decimals`.
+    pub(super) fn price_of(&mut self, mantissa: i64, decimals: u8) {
+        self.price_decimals = self.price_decimals.max(clean_decimals_of(mantissa, decimals));
+    }
+
+    /// Like [`Survey::qty`] for `mantissa * 10^-decimals`.
+    pub(super) fn qty_of(&mut self, mantissa: i64, decimals: u8) {
+        self.qty_decimals = self.qty_decimals.max(clean_decimals_of(mantissa, decimals));
+    }
+
+    /// Multiples of this, as prices in units of `10^-decimals`, have no more decimals than were seen.
+    pub(super) fn price_step(&self, decimals: u8) -> i64 {
+        POW10[usize::from(decimals).saturating_sub(self.price_decimals)]
+    }
+
     /// Takes the sizes of a note of our recorder; `true` when the message is one.
     pub(super) fn note(&mut self, json: &[u8]) -> bool {
         let note = note::read(json);
@@ -173,9 +188,29 @@ fn clean_decimals(text: &[u8]) -> usize {
     }
 }
 
+fn clean_decimals_of(mantissa: i64, decimals: u8) -> usize {
+    let (mut mantissa, mut decimals) = (mantissa.unsigned_abs(), usize::from(decimals));
+    while mantissa != 0 && mantissa.is_multiple_of(10) {
+        mantissa /= 10;
+        decimals = decimals.saturating_sub(1);
+    }
+    let is_clean = mantissa != 0 && !is_noisy(Decimal { mantissa: mantissa.into(), scale: 0 });
+    if is_clean { decimals } else { 0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn integers_with_decimals_count_as_their_text_does() {
+        for mantissa in [0, 1, -25, 100, 1_230, i64::MAX, i64::MIN, 100_000_000_000_000_000] {
+            for decimals in 0..=18 {
+                let text = clean_decimals(format!("{mantissa}e-{decimals}").as_bytes());
+                assert_eq!(clean_decimals_of(mantissa, decimals), text, "{mantissa}e-{decimals}");
+            }
+        }
+    }
 
     #[test]
     fn float_noise_has_no_say_in_the_sizes() {

@@ -1,6 +1,7 @@
 //! Metadata and records of one file.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::bytes::{Decoder, u16_at, u32_at};
@@ -18,6 +19,8 @@ const SYMBOL_LEN_AT: usize = 45;
 /// Bytes of a symbol in version 1; later versions say it.
 const SYMBOL_LEN_V1: usize = 22;
 const HEADER_BYTES: usize = 16;
+/// Holds the longest record, of 255 units, many times.
+const BUFFER_BYTES: usize = 64 << 10;
 /// Lengths are in units of 4 bytes.
 const LENGTH_UNIT: usize = 4;
 
@@ -36,6 +39,11 @@ pub(super) struct DbnFile {
     pub(super) dataset: String,
     /// Symbols by instrument id.
     symbols: BTreeMap<u32, String>,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that were read from the file and not handed out.
+    unread: Range<usize>,
+    /// The last record in the buffer.
+    last: Range<usize>,
     /// Number and uncompressed offset of the last record.
     record: u64,
     record_offset: u64,
@@ -49,6 +57,9 @@ impl DbnFile {
             decoder: Decoder::open(path)?,
             dataset: String::new(),
             symbols: BTreeMap::new(),
+            buffer: vec![0; BUFFER_BYTES],
+            unread: 0..0,
+            last: 0..0,
             record: 0,
             record_offset: 0,
             offset: 0,
@@ -92,22 +103,49 @@ impl DbnFile {
         Ok(())
     }
 
-    /// Reads the next record into a buffer; `false` at the end.
-    pub(super) fn next(&mut self, bytes: &mut Vec<u8>) -> Result<bool, Error> {
+    /// Reads the next record, for [`DbnFile::last`]; `false` at the end.
+    pub(super) fn next(&mut self) -> Result<bool, Error> {
         self.record_offset = self.offset;
-        let mut rest = std::mem::take(bytes);
-        self.fill(&mut rest, 1)?;
-        let Some(&length) = rest.first() else { return Ok(false) };
+        if self.buffered(1)? == 0 {
+            return Ok(false);
+        }
         self.record += 1;
+        let length = self.buffer[self.unread.start];
         let len = usize::from(length) * LENGTH_UNIT;
         if len < HEADER_BYTES {
+            self.offset += 1;
             return Err(self.wrong("length", "at least 4 units of 4 bytes", length.to_string()));
         }
-        self.fill(&mut rest, len - 1)?;
-        self.check_len(&rest, len - 1)?;
-        rest.insert(0, length);
-        *bytes = rest;
+        if self.buffered(len)? < len {
+            return Err(self.truncated());
+        }
+        self.last = self.unread.start..self.unread.start + len;
+        self.unread.start += len;
+        self.offset += len as u64;
         Ok(true)
+    }
+
+    /// The bytes of the last record.
+    #[inline]
+    pub(super) fn last(&self) -> &[u8] {
+        &self.buffer[self.last.clone()]
+    }
+
+    /// Fills the buffer until so many bytes are unread, or the file ends; how many are.
+    #[inline]
+    fn buffered(&mut self, len: usize) -> Result<usize, Error> {
+        while self.unread.len() < len {
+            if self.buffer.len() - self.unread.start < len {
+                self.buffer.copy_within(self.unread.clone(), 0);
+                self.unread = 0..self.unread.len();
+            }
+            let count = self.decoder.read(&mut self.buffer[self.unread.end..])?;
+            if count == 0 {
+                break;
+            }
+            self.unread.end += count;
+        }
+        Ok(self.unread.len())
     }
 
     pub(super) fn symbol(&self, id: u32) -> Option<&str> {
@@ -124,7 +162,11 @@ impl DbnFile {
         if bytes.len() == len {
             return Ok(());
         }
-        Err(Error::Truncated { location: self.location(), what: "DBN stream" })
+        Err(self.truncated())
+    }
+
+    fn truncated(&self) -> Error {
+        Error::Truncated { location: self.location(), what: "DBN stream" }
     }
 
     fn wrong(&self, field: &'static str, expected: &'static str, found: String) -> Error {

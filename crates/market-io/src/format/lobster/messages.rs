@@ -3,8 +3,6 @@
 //! Orders from before the file, and those that entered below the visible window, have no submission in
 //! it. What can be known of the others is known: see `specs/inputs/lobster.md`.
 
-use std::path::PathBuf;
-
 use market_model::{BookOp, Instrument, Level, OrderEvent, OrderOp, Packet, PacketKind, Side};
 
 use super::name::FileName;
@@ -20,8 +18,8 @@ pub(super) struct MessageFeed {
     instrument: Instrument,
     grid: Grid,
     stats: SourceStats,
-    /// The file of the last row, and its midnight in New York as UTC.
-    day: PathBuf,
+    /// Number of the file of the last row, from 1, and its midnight in New York as UTC.
+    day: usize,
     midnight_ns: i64,
     /// A row that waits behind the reset before it; empty when none does.
     held: Vec<u8>,
@@ -36,7 +34,7 @@ impl MessageFeed {
             instrument,
             grid,
             stats: SourceStats::default(),
-            day: PathBuf::new(),
+            day: 0,
             midnight_ns: 0,
             held: Vec::new(),
             is_lost: false,
@@ -50,11 +48,10 @@ impl MessageFeed {
             let Some(range) = self.messages.next_whole_line()? else { return Ok(false) };
             line.extend_from_slice(self.messages.text(range));
             self.stats.records += 1;
-            let is_first = self.day.as_os_str().is_empty();
-            if self.messages.path() != self.day {
-                self.day = self.messages.path().into();
-                self.midnight_ns = FileName::parse(&self.day)?.midnight_ns();
-                self.is_lost |= !is_first;
+            if self.messages.number() != self.day {
+                self.is_lost |= self.day > 0;
+                self.day = self.messages.number();
+                self.midnight_ns = FileName::parse(self.messages.path())?.midnight_ns();
             }
             if std::mem::take(&mut self.is_lost) {
                 packet.kind = PacketKind::Reset;

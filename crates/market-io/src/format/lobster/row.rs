@@ -1,6 +1,6 @@
 //! Rows of the two files.
 
-use market_model::{BookOp, Decimal};
+use market_model::{BookOp, parse_scaled};
 
 use crate::error::FieldFault;
 
@@ -63,6 +63,11 @@ pub(super) struct Message {
 }
 
 impl Message {
+    /// The price of a row that may be wrong elsewhere.
+    pub(super) fn price_in(line: &[u8]) -> Option<i64> {
+        integer("price", line.split(|c| *c == b',').nth(4)?).ok()
+    }
+
     pub(super) fn parse(line: &[u8]) -> Result<Self, FieldFault> {
         let mut fields = line.split(|c| *c == b',');
         let mut next = |field| fields.next().ok_or_else(|| columns(field, line));
@@ -73,9 +78,8 @@ impl Message {
         if fields.nth(1).is_some() {
             return Err(columns("line", line));
         }
-        let since_midnight_ns = Decimal::parse(time)
+        let since_midnight_ns = parse_scaled(time, 9)
             .ok()
-            .and_then(|decimal| decimal.to_scaled(9).ok())
             .map(|(ns, _)| ns)
             .filter(|ns| (0..S_PER_DAY_NS).contains(ns))
             .ok_or_else(|| FieldFault::new("time", "seconds after midnight", time))?;
@@ -89,7 +93,8 @@ impl Message {
             b"7" => EventKind::Halt,
             _ => return Err(FieldFault::new("type", "1 to 7", kind)),
         };
-        let order_id = str::from_utf8(order).ok().and_then(|text| text.parse().ok());
+        let order_id = plain(order).map(i64::cast_unsigned);
+        let order_id = order_id.or_else(|| str::from_utf8(order).ok()?.parse().ok());
         let order_id = order_id.ok_or_else(|| FieldFault::new("order id", "an id", order))?;
         let is_halt = kind == EventKind::Halt;
         let size = integer("size", size)?;
@@ -111,7 +116,37 @@ fn columns(field: &'static str, line: &[u8]) -> FieldFault {
     FieldFault::new(field, "6 columns, or 7", line)
 }
 
+#[inline]
 fn integer(field: &'static str, text: &[u8]) -> Result<i64, FieldFault> {
+    let number = match text {
+        [b'-', digits @ ..] => plain(digits).map(|number| -number),
+        digits => plain(digits),
+    };
+    match number {
+        Some(number) => Ok(number),
+        None => unusual_integer(field, text),
+    }
+}
+
+/// The number of 1 to 18 digits, which always fit; `None` for anything else.
+#[inline]
+fn plain(digits: &[u8]) -> Option<i64> {
+    if !matches!(digits.len(), 1..=18) {
+        return None;
+    }
+    let mut number = 0;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + i64::from(digit);
+    }
+    Some(number)
+}
+
+#[cold]
+fn unusual_integer(field: &'static str, text: &[u8]) -> Result<i64, FieldFault> {
     let number = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
     number.ok_or_else(|| FieldFault::new(field, "an integer", text))
 }
@@ -163,6 +198,13 @@ impl Book {
             push(&mut self.bids, bid, BookOp::SetBid, self.width)?;
         }
         Ok(())
+    }
+
+    /// Becomes a copy of another row and keeps its buffers.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.bids.clone_from(&other.bids);
+        self.asks.clone_from(&other.asks);
+        self.width = other.width;
     }
 
     /// Does to the visible levels what an event says.
@@ -263,6 +305,11 @@ mod tests {
             ("34200.5,1,1,0,100,1", "size"),
             ("34200.5,1,1,5,-1,1", "price"),
             ("34200.5,1,1,5,100,0", "direction"),
+            ("34200.5,1,1,5,99999999999999999999,1", "price"),
+            (
+                "34200.5,1,1,\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f},1,1",
+                "size",
+            ),
             ("34200.5,1,1,5,100", "direction"),
             ("34200.5,1,1,5,100,1,null,2", "line"),
         ] {
@@ -279,6 +326,12 @@ mod tests {
             let fault = Book::default().parse(line.as_bytes()).unwrap_err();
             assert_eq!(fault.field, field, "{line}");
         }
+        let unusual = Message::parse(b"34200.5,1,9999999999999999999,+5,0000000000000000000100,1");
+        let unusual = unusual.unwrap();
+        assert_eq!(
+            (unusual.order_id, unusual.size, unusual.price),
+            (9_999_999_999_999_999_999, 5, 100)
+        );
         assert!(Message::parse(b"34200.5,7,0,0,-1,-1").is_ok());
         assert!(Message::parse(b"34200.5,1,1,5,100,1,null").is_ok());
     }
