@@ -3,6 +3,8 @@
 //! Orders from before the file, and those that entered below the visible window, have no submission in
 //! it. What can be known of the others is known: see `specs/inputs/lobster.md`.
 
+use std::ops::Range;
+
 use market_model::{BookOp, Instrument, Level, OrderEvent, OrderOp, Packet, PacketKind, Side};
 
 use super::name::FileName;
@@ -21,8 +23,8 @@ pub(super) struct MessageFeed {
     /// Number of the file of the last row, from 1, and its midnight in New York as UTC.
     day: usize,
     midnight_ns: i64,
-    /// A row that waits behind the reset before it; empty when none does.
-    held: Vec<u8>,
+    /// A row that waits behind the reset before it.
+    held: Option<Range<usize>>,
     /// A row was refused: nothing is known of the book any more.
     is_lost: bool,
 }
@@ -36,30 +38,33 @@ impl MessageFeed {
             stats: SourceStats::default(),
             day: 0,
             midnight_ns: 0,
-            held: Vec::new(),
+            held: None,
             is_lost: false,
         }
     }
 
     /// The next row as a packet, or the reset that stands before it.
     fn row(&mut self, packet: &mut Packet) -> Result<bool, Error> {
-        let mut line = std::mem::take(&mut self.held);
-        if line.is_empty() {
-            let Some(range) = self.messages.next_whole_line()? else { return Ok(false) };
-            line.extend_from_slice(self.messages.text(range));
-            self.stats.records += 1;
-            if self.messages.number() != self.day {
-                self.is_lost |= self.day > 0;
-                self.day = self.messages.number();
-                self.midnight_ns = FileName::parse(self.messages.path())?.midnight_ns();
+        let range = match self.held.take() {
+            Some(range) => range,
+            None => {
+                let Some(range) = self.messages.next_whole_line()? else { return Ok(false) };
+                self.stats.records += 1;
+                if self.messages.number() != self.day {
+                    self.is_lost |= self.day > 0;
+                    self.day = self.messages.number();
+                    self.midnight_ns = FileName::parse(self.messages.path())?.midnight_ns();
+                }
+                if std::mem::take(&mut self.is_lost) {
+                    packet.kind = PacketKind::Reset;
+                    self.held = Some(range);
+                    return Ok(true);
+                }
+                range
             }
-            if std::mem::take(&mut self.is_lost) {
-                packet.kind = PacketKind::Reset;
-                self.held = line;
-                return Ok(true);
-            }
-        }
-        let result = Message::parse(&line).and_then(|message| self.fill(&message, packet));
+        };
+        let message = Message::parse(self.messages.text(range));
+        let result = message.and_then(|message| self.fill(&message, packet));
         if let Err(fault) = result {
             self.stats.refuse(packet, fault.at(self.messages.location(), &self.instrument.symbol));
             self.is_lost = true;
