@@ -4,12 +4,15 @@
 //! went through a float of the recorder; their text is read exactly, and noise is rounded away.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use market_model::{
     Aggressor, BookOp, FeedKind, Instrument, Level, Packet, PacketKind, Sequencing, StateError,
     StateReader, StateWriter, Trade,
 };
-use serde::Deserialize;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::MAX_LEVELS_PER_SIDE;
@@ -31,21 +34,30 @@ struct Outer<'a> {
     #[serde(borrow)]
     symbol: Option<&'a RawValue>,
     #[serde(borrow)]
-    data: Option<&'a RawValue>,
+    data: Option<Content<'a>>,
     #[serde(borrow)]
     collected_at: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct OrderBook<'a> {
-    #[serde(borrow)]
     bids: Option<&'a RawValue>,
-    #[serde(borrow)]
     asks: Option<&'a RawValue>,
-    #[serde(borrow)]
     timestamp: Option<&'a RawValue>,
-    #[serde(borrow)]
     nonce: Option<&'a RawValue>,
+    /// A field that stands there twice.
+    repeated: Option<&'static str>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum BookField {
+    Bids,
+    Asks,
+    Timestamp,
+    Nonce,
+    #[serde(other)]
+    Other,
 }
 
 #[derive(Deserialize)]
@@ -60,12 +72,92 @@ struct TradeText<'a> {
     amount: Option<&'a RawValue>,
 }
 
+/// What `data` holds, whatever the line says it does: it is looked through once, before the kind is
+/// known.
+enum Content<'a> {
+    Object(OrderBook<'a>),
+    Array(Vec<&'a RawValue>),
+    Other,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ContentVisitor)
+    }
+}
+
+impl Content<'_> {
+    fn instead_of(&self, expected: &'static str) -> FieldFault {
+        let found = match self {
+            Self::Object(_) => "an object",
+            Self::Array(_) => "an array",
+            Self::Other => "a text, a number or a flag",
+        };
+        FieldFault { field: "data", expected, found: found.into() }
+    }
+}
+
+struct ContentVisitor;
+
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = Content<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an order book or trades")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut book, mut seen) = (OrderBook::default(), [false; 4]);
+        while let Some(field) = map.next_key()? {
+            let (name, slot) = match field {
+                BookField::Bids => ("bids", &mut book.bids),
+                BookField::Asks => ("asks", &mut book.asks),
+                BookField::Timestamp => ("timestamp", &mut book.timestamp),
+                BookField::Nonce => ("nonce", &mut book.nonce),
+                BookField::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *slot = map.next_value()?;
+            if std::mem::replace(&mut seen[field as usize], true) {
+                book.repeated = Some(name);
+            }
+        }
+        Ok(Content::Object(book))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Content::Array)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(Content::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Content::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Content::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Content::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Content::Other)
+    }
+}
+
 /// One line; the content is still text.
 struct Record<'a> {
     kind: Cow<'a, str>,
     exchange: Cow<'a, str>,
     symbol: Cow<'a, str>,
-    content: &'a [u8],
+    content: Content<'a>,
     collected_at: Option<&'a RawValue>,
 }
 
@@ -81,14 +173,30 @@ impl<'a> Record<'a> {
             kind: text(("type", outer.kind))?,
             exchange: text(("exchange", outer.exchange))?,
             symbol: text(("symbol", outer.symbol))?,
-            content: content.get().as_bytes(),
+            content,
             collected_at: outer.collected_at,
         })
     }
 
+    fn order_book(&self) -> Result<&OrderBook<'a>, FieldFault> {
+        match &self.content {
+            Content::Object(OrderBook { repeated: Some(name), .. }) => {
+                let (expected, found) = ("one JSON object", format!("duplicate field `{name}`"));
+                Err(FieldFault { field: "data", expected, found })
+            }
+            Content::Object(book) => Ok(book),
+            content => Err(content.instead_of("one JSON object")),
+        }
+    }
+
     fn trades(&self) -> Result<Vec<TradeText<'a>>, FieldFault> {
-        serde_json::from_slice(self.content)
-            .map_err(|_| FieldFault::new("data", "an array of trades", self.content))
+        let expected = "an array of trades";
+        let Content::Array(trades) = &self.content else {
+            return Err(self.content.instead_of(expected));
+        };
+        let wrong = |raw: &RawValue| FieldFault::new("data", expected, raw.get().as_bytes());
+        let read = |raw: &&'a RawValue| serde_json::from_str(raw.get()).map_err(|_| wrong(raw));
+        trades.iter().map(read).collect()
     }
 }
 
@@ -173,8 +281,8 @@ fn learn(
 ) -> Result<(), FieldFault> {
     match &*record.kind {
         "orderbook" => {
-            let book: OrderBook<'_> = object("data", record.content)?;
-            if let Some(nonce) = nonce(&book)? {
+            let book = record.order_book()?;
+            if let Some(nonce) = nonce(book)? {
                 nonces.see(nonce);
             }
             for side in [book.bids, book.asks].into_iter().flatten() {
@@ -355,7 +463,7 @@ impl Decoder {
         stats: &mut SourceStats,
     ) -> Result<bool, FieldFault> {
         stats.depth_updates += 1;
-        let book: OrderBook<'_> = object("data", record.content)?;
+        let book = record.order_book()?;
         packet.kind = PacketKind::Snapshot;
         packet.ts_event_ns = time_ns("timestamp", book.timestamp)?;
         for (field, side, op) in
@@ -366,7 +474,7 @@ impl Decoder {
                 side.ok_or_else(|| FieldFault { field, expected, found: "nothing".into() })?;
             self.levels(field, side.get().as_bytes(), op, packet, stats)?;
         }
-        packet.seq = nonce(&book)?.unwrap_or(0);
+        packet.seq = nonce(book)?.unwrap_or(0);
         if !self.has_dense_nonces && packet.seq > self.last_nonce {
             packet.prev_seq = self.last_nonce;
         }

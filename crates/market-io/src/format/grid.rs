@@ -5,7 +5,7 @@ use market_model::{Decimal, DecimalError, Instrument, MAX_SCALED, POW10, parse_s
 use crate::error::FieldFault;
 
 /// A decimal that went through a float shows its noise from this digit on.
-const NOISY_DIGITS: u32 = 16;
+pub(super) const NOISY_DIGITS: u32 = 16;
 /// Relative error, in units of 10^-15, of a decimal that went through a float.
 const FLOAT_NOISE: u128 = 8;
 
@@ -113,10 +113,10 @@ impl Grid {
         if scaled < 0 || (scaled == 0 && !inexact) {
             return Err(fault("a positive price"));
         }
-        if inexact || scaled % self.tick_scaled != 0 {
-            return Err(fault("a price on the tick grid (pass --tick-size to set the grid)"));
+        match quotient(scaled, self.tick_scaled) {
+            (ticks, 0) if !inexact => Ok(ticks),
+            _ => Err(fault("a price on the tick grid (pass --tick-size to set the grid)")),
         }
-        Ok(scaled / self.tick_scaled)
     }
 
     fn lots(
@@ -132,10 +132,10 @@ impl Grid {
         if inexact && self.is_strict {
             return Err(fault("no more decimals than the lot size (rounding is off)"));
         }
-        if scaled % self.lot_scaled != 0 {
-            return Err(fault("a quantity on the lot grid (pass --lot-size to set the grid)"));
+        match quotient(scaled, self.lot_scaled) {
+            (lots, 0) => Ok((lots, inexact)),
+            _ => Err(fault("a quantity on the lot grid (pass --lot-size to set the grid)")),
         }
-        Ok((scaled / self.lot_scaled, inexact))
     }
 }
 

@@ -78,14 +78,15 @@ pub(super) fn each_row<'a>(
         let row = rest.strip_prefix(b"[").ok_or_else(wrong)?;
         let end = memchr::memchr(b']', row).ok_or_else(wrong)?;
         let mut items: [&[u8]; MAX_ITEMS] = [b""; MAX_ITEMS];
-        let mut len = 0;
-        for item in row[..end].split(|c| *c == b',') {
-            if item.iter().any(|c| matches!(c, b'[' | b'{' | b'}')) {
-                return Err(wrong());
-            }
-            if len < MAX_ITEMS {
-                items[len] = unquoted(item.trim_ascii());
-                len += 1;
+        let (mut len, mut start) = (0, 0);
+        for (at, c) in row[..end].iter().chain(b",").enumerate() {
+            match c {
+                b'[' | b'{' | b'}' => return Err(wrong()),
+                b',' if len < MAX_ITEMS => {
+                    items[len] = unquoted(row[start..at].trim_ascii());
+                    (len, start) = (len + 1, at + 1);
+                }
+                _ => {}
             }
         }
         each(&items[..len])?;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use market_model::{Decimal, Instrument, POW10};
 
-use super::grid::{decimal_step, decimals, is_noisy};
+use super::grid::{NOISY_DIGITS, decimal_step, decimals, is_noisy};
 use super::note::{self, Note};
 use crate::bytes::{Line, Lines};
 use crate::error::{Error, Fault, Location, excerpt};
@@ -182,10 +182,30 @@ impl<'a> Survey<'a> {
 }
 
 fn clean_decimals(text: &[u8]) -> usize {
+    if let Some(decimals) = short_decimals(text) {
+        return decimals;
+    }
     match Decimal::parse(text) {
         Ok(decimal) if !is_noisy(decimal) => decimals(text),
         _ => 0,
     }
+}
+
+/// Decimals of plain digits with a point, too few of them to be noise; `None` for any other text.
+fn short_decimals(text: &[u8]) -> Option<usize> {
+    if text.len() >= NOISY_DIGITS as usize {
+        return None;
+    }
+    let (mut digits, mut point, mut end) = (0, text.len(), 0);
+    for (at, c) in text.iter().enumerate() {
+        match c {
+            b'0' => digits += 1,
+            b'1'..=b'9' => (digits, end) = (digits + 1, at),
+            b'.' if point == text.len() => point = at,
+            _ => return None,
+        }
+    }
+    (digits > 0).then_some(end.saturating_sub(point))
 }
 
 fn clean_decimals_of(mantissa: i64, decimals: u8) -> usize {
@@ -209,6 +229,23 @@ mod tests {
                 let text = clean_decimals(format!("{mantissa}e-{decimals}").as_bytes());
                 assert_eq!(clean_decimals_of(mantissa, decimals), text, "{mantissa}e-{decimals}");
             }
+        }
+    }
+
+    #[test]
+    fn short_texts_have_the_decimals_of_their_numbers() {
+        let general = |text: &[u8]| match Decimal::parse(text) {
+            Ok(decimal) if !is_noisy(decimal) => decimals(text),
+            _ => 0,
+        };
+        for text in
+            ["0", "1", "10", "1.50", "0.001", ".5", "5.", "00.10", "100.0", "999999.9999999"]
+        {
+            let short = short_decimals(text.as_bytes());
+            assert_eq!(short, Some(general(text.as_bytes())), "{text}");
+        }
+        for text in ["", ".", "1.2.3", "-1.5", "1e3", "NaN", "1.234567890123456", "1 "] {
+            assert_eq!(short_decimals(text.as_bytes()), None, "{text}");
         }
     }
 
