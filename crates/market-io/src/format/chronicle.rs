@@ -250,6 +250,9 @@ impl ChronicleFeed {
             Err(Refusal::Record(fault)) => {
                 let fault = fault.at(self.records.location(), &self.instrument.symbol);
                 self.stats.refuse(packet, fault);
+                if self.record.type_id == TRADE {
+                    packet.kind = PacketKind::RejectedTrade;
+                }
                 Ok(Gives::Packet)
             }
             Err(Refusal::SecondMarket(second)) => Err(Error::SeveralSymbols {

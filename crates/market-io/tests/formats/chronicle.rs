@@ -282,3 +282,20 @@ fn bad_events_are_refused_one_by_one() {
         assert!(fault.contains(&format!("field `{field}`")) && fault.contains("row 2"), "{fault}");
     }
 }
+
+#[test]
+fn a_trade_that_is_refused_leaves_the_book_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = SegmentWriter::new(0, 4_096);
+    writer.record(0, NS, BOOK_EVENT, &snapshot());
+    writer.record(1, NS, TRADE, &trade(NS, 100.01, 0.25, 0, HASH));
+    writer.record(2, NS, TRADE, &trade(NS, 100.01, 0.25, 2, HASH));
+    let mut source = market_io::open(&options(write(&dir, &[writer.into_bytes()]))).unwrap();
+    let (packets, error) = drain(source.as_mut());
+    assert!(error.is_none(), "{error:?}");
+    let kinds: Vec<_> = packets.iter().map(|packet| packet.kind).collect();
+    use PacketKind::{Delta, RejectedTrade, Snapshot};
+    assert_eq!(kinds, [Snapshot, Delta, RejectedTrade]);
+    assert_eq!(source.stats().rejected, 1);
+    assert!(source.stats().faults[0].to_string().contains("is_buyer_maker"));
+}
