@@ -334,7 +334,7 @@ fn time_ns(field: &'static str, raw: Option<&RawValue>) -> Result<i64, FieldFaul
 /// ```
 pub struct LineReader(line_feed::LineReader<Decoder>);
 
-/// What the nonces of order books say; [`open`] finds it out from the first lines.
+/// What the nonces of order books say; [`crate::open`] finds it out from the first lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Nonces {
     /// There are none: source times put books in order.
