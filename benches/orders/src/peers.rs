@@ -32,9 +32,10 @@ pub(crate) fn apply(depth: &mut ROIVectorMarketDepth, event: &Event) {
     debug_assert!(done, "{event:?}");
 }
 
-/// Its best bid and ask.
-pub(crate) fn best(depth: &ROIVectorMarketDepth) -> (i64, i64) {
-    (depth.best_bid_tick(), depth.best_ask_tick())
+/// Price and lots of its best bid and ask.
+pub(crate) fn best(depth: &ROIVectorMarketDepth) -> [(i64, i64); 2] {
+    let bid = (depth.best_bid_tick(), depth.best_bid_qty() as i64);
+    [bid, (depth.best_ask_tick(), depth.best_ask_qty() as i64)]
 }
 
 #[derive(Default)]

@@ -134,21 +134,35 @@ impl Book {
         self.orders.end(is_two_sided);
     }
 
+    // Apart, or the packets of feeds of levels would pay for its registers.
+    #[inline(never)]
     fn apply_orders(&mut self, packet: &Packet) {
         let Self { bids, asks, changes, orders } = self;
         orders.is_active = true;
-        let mut shift = |side, price_ticks, lots| {
-            let (ladder, op) = match side {
-                Side::Bid => (&mut *bids, BookOp::SetBid),
-                Side::Ask => (&mut *asks, BookOp::SetAsk),
+        // Chosen by index: the side of an event is a coin toss.
+        let mut ladders = [bids, asks];
+        let index = |place: i64| usize::from(place < 0);
+        let mut highest = [i64::MIN; 2];
+        if let Some(changes) = changes {
+            let mut shift = |place: i64, lots| {
+                let (ladder, price_ticks) = (&mut *ladders[index(place)], place.abs());
+                let op = if place < 0 { BookOp::SetAsk } else { BookOp::SetBid };
+                let level = Level { price_ticks, qty_lots: ladder.qty_at_lots(price_ticks) + lots };
+                changes.apply(op, &[level], ladder);
             };
-            let level = Level { price_ticks, qty_lots: ladder.qty_at_lots(price_ticks) + lots };
-            match changes {
-                Some(changes) => changes.apply(op, &[level], ladder),
-                None => ladder.set_run(&[level]),
-            }
+            orders.apply_all(&packet.orders, &mut shift);
+            return;
+        }
+        let mut shift = |place, lots| {
+            let side = index(place);
+            ladders[side].shift(place, lots);
+            highest[side] = highest[side].max(place);
         };
-        packet.orders.iter().for_each(|event| orders.apply(event, &mut shift));
+        orders.apply_all(&packet.orders, &mut shift);
+        for (ladder, highest) in ladders.into_iter().zip(highest) {
+            // A modified order may be in two levels.
+            ladder.note_shifts(2 * packet.orders.len(), highest);
+        }
     }
 
     /// Removes the orders of the levels that a clear is about to remove.
@@ -274,10 +288,10 @@ impl Book {
 
     fn load_orders(&mut self, from: &mut StateReader<'_>) -> Result<(), StateError> {
         let Self { bids, asks, orders, .. } = self;
-        let mut shift = |side, price_ticks, lots| {
-            let ladder = if side == Side::Bid { &mut *bids } else { &mut *asks };
-            let qty_lots = ladder.qty_at_lots(price_ticks) + lots;
-            ladder.set_run(&[Level { price_ticks, qty_lots }]);
+        let mut shift = |place: i64, lots| {
+            let ladder = if place > 0 { &mut *bids } else { &mut *asks };
+            ladder.shift(place, lots);
+            ladder.note_shifts(1, place);
         };
         orders.load(from, &mut shift)?;
         for ladder in [bids, asks] {

@@ -7,6 +7,7 @@
 //! does not reach it (`docs/decisions/0003-price-indexed-pages.md`).
 
 mod pages;
+mod shift;
 
 use std::collections::BTreeMap;
 

@@ -6,10 +6,15 @@ use market_model::{
     MAX_SCALED, OrderEvent, OrderFlow, OrderOp, Queue, Side, StateError, StateReader, StateWriter,
 };
 
-use crate::table::{Cell, Table};
+use crate::table::{At, Cell, MAX_ENTRIES, Table};
 
 /// Orders that a book may hold.
 pub const MAX_ORDERS: usize = 1_000_000;
+
+/// Orders that are read ahead of the events that name them: no more than the nearest cache holds.
+const TOUCHED: usize = 32;
+
+const _: () = assert!(MAX_ORDERS <= MAX_ENTRIES, "every order has a record");
 
 /// Order events that contradict the book, since the start; never reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,7 +41,7 @@ impl OrderFaults {
 pub(crate) struct Order {
     /// Price in ticks, negative for asks.
     place: i64,
-    /// Lots that are left; 0 marks a vacant cell.
+    /// Lots that are left; 0 marks a vacant record.
     lots: i64,
     /// When it got its place in the queue, UTC ns.
     placed_ns: i64,
@@ -69,40 +74,57 @@ const fn side_of(place: i64) -> Side {
     if place > 0 { Side::Bid } else { Side::Ask }
 }
 
+/// Events of one kind on one side, and the lots that joined by them; negative when lots left.
+#[derive(Debug, Clone, Copy, Default)]
+struct Flow {
+    count: u64,
+    lots: i128,
+}
+
+/// Events by side (bids, asks) and [`OrderOp`]; a modified order is a withdrawal, an addition, or both.
+type Flows = [[Flow; 4]; 2];
+
 /// What features ask about orders.
 #[derive(Debug, Clone)]
 struct Watch {
     /// Queues by place.
     queues: Table<Queue>,
-    /// Bids, asks.
-    flows: [OrderFlow; 2],
+    flows: Flows,
     /// The book after the flows was two-sided: the next packet starts anew.
     is_settled: bool,
 }
 
 impl Watch {
-    fn flow_mut(&mut self, side: Side) -> &mut OrderFlow {
-        &mut self.flows[side as usize]
+    #[inline(always)]
+    fn tell(&mut self, op: OrderOp, place: i64, lots: i64) {
+        let flow = &mut self.flows[side_of(place) as usize][op as usize];
+        flow.count += 1;
+        flow.lots += i128::from(lots);
     }
 
-    #[inline]
-    fn join(&mut self, place: i64, placed_ns: i64) {
-        let queue = self.queues.entry(place.cast_unsigned(), Queue::default);
+    #[inline(always)]
+    fn join(&mut self, order: &Order) {
+        let (key, placed_sum_ns) = (order.place.cast_unsigned(), i128::from(order.placed_ns));
+        let Some(at) = self.queues.find(key) else {
+            return self.queues.insert(key, Queue { orders: 1, placed_sum_ns });
+        };
+        let queue = self.queues.at_mut(at);
         queue.orders += 1;
-        queue.placed_sum_ns += i128::from(placed_ns);
+        queue.placed_sum_ns += placed_sum_ns;
     }
 
-    #[inline]
+    /// An order that has lost lots leaves its queue if none are left.
+    #[inline(always)]
     fn leave(&mut self, order: &Order) {
         let at = self.queues.find(order.place.cast_unsigned());
         let at = at.expect("Invariant: a resting order is in the queue of its place");
         let queue = self.queues.at_mut(at);
-        if queue.orders == 1 {
-            self.queues.remove_at(at);
-            return;
+        let is_gone = order.is_vacant();
+        queue.orders -= u64::from(is_gone);
+        queue.placed_sum_ns -= i128::from(if is_gone { order.placed_ns } else { 0 });
+        if queue.is_vacant() {
+            self.queues.settle(at);
         }
-        queue.orders -= 1;
-        queue.placed_sum_ns -= i128::from(order.placed_ns);
     }
 }
 
@@ -125,13 +147,8 @@ pub(crate) struct Orders {
 
 impl Orders {
     pub(crate) fn new(is_watched: bool) -> Self {
-        let watch = || {
-            Box::new(Watch {
-                queues: Table::new(),
-                flows: [OrderFlow::default(); 2],
-                is_settled: false,
-            })
-        };
+        let watch =
+            || Box::new(Watch { queues: Table::new(), flows: Flows::default(), is_settled: false });
         Self {
             is_active: false,
             faults: OrderFaults::default(),
@@ -159,7 +176,7 @@ impl Orders {
 
     pub(crate) fn flow(&self, side: Side) -> Option<OrderFlow> {
         let watch = self.watch.as_ref().filter(|_| self.is_active)?;
-        Some(watch.flows[side as usize])
+        Some(flow_of(&watch.flows[side as usize]))
     }
 
     /// A packet begins: what led to a two-sided book is forgotten, what led to another one is kept.
@@ -167,7 +184,7 @@ impl Orders {
         if let Some(watch) = &mut self.watch
             && watch.is_settled
         {
-            watch.flows = [OrderFlow::default(); 2];
+            watch.flows = Flows::default();
         }
     }
 
@@ -183,13 +200,13 @@ impl Orders {
         self.side_lots = [0; 2];
         if let Some(watch) = &mut self.watch {
             watch.queues.clear();
-            (watch.flows, watch.is_settled) = ([OrderFlow::default(); 2], false);
+            (watch.flows, watch.is_settled) = (Flows::default(), false);
         }
     }
 
     /// Forgets what happened: a snapshot is no flow.
     pub(crate) fn forget_flow(&mut self) {
-        self.watch.iter_mut().for_each(|watch| watch.flows = [OrderFlow::default(); 2]);
+        self.watch.iter_mut().for_each(|watch| watch.flows = Flows::default());
     }
 
     /// Removes the orders of a side between two prices, inclusive; no flow.
@@ -201,117 +218,134 @@ impl Orders {
         leaving.extend(self.table.iter().filter(|(_, order)| is_inside(order)).map(|(id, _)| id));
         for id in leaving.drain(..) {
             let at = self.table.find(id).expect("Invariant: the id was just read");
-            self.remove_at(at);
+            self.remove(at);
         }
         self.leaving = leaving;
     }
 
-    /// Takes one event and reports to `shift` how many lots join (or leave) a level.
-    #[inline]
-    pub(crate) fn apply(&mut self, event: &OrderEvent, shift: &mut impl FnMut(Side, i64, i64)) {
-        match event.op {
-            OrderOp::Add => {
-                if let Some(at) = self.table.find(event.order_id) {
-                    self.faults.known += 1;
-                    let old = self.remove_at(at);
-                    shift(side_of(old.place), old.place.abs(), -old.lots);
-                }
-                self.enter(event, shift);
+    /// Takes events in their order; `shift` as in [`Orders::apply`].
+    #[inline(always)]
+    pub(crate) fn apply_all(&mut self, events: &[OrderEvent], shift: &mut impl FnMut(i64, i64)) {
+        for events in events.chunks(TOUCHED) {
+            if events.len() > 1 {
+                self.table.touch(events.iter().map(|event| event.order_id));
             }
-            OrderOp::Modify => self.modify(event, shift),
-            OrderOp::Cancel | OrderOp::Fill => self.take(event, shift),
+            events.iter().for_each(|event| self.apply(event, shift));
         }
     }
 
-    #[inline]
-    fn enter(&mut self, event: &OrderEvent, shift: &mut impl FnMut(Side, i64, i64)) {
-        let OrderEvent { order_id, price_ticks, qty_lots, side, .. } = *event;
-        if qty_lots == 0 {
-            return;
-        }
-        let place = place_of(side, price_ticks);
-        let order = Order { place, lots: qty_lots, placed_ns: self.now_ns };
-        self.insert(order_id, order);
-        if let Some(watch) = &mut self.watch {
-            let flow = watch.flow_mut(side);
-            flow.add_count += 1;
-            flow.add_lots += i128::from(qty_lots);
-        }
-        shift(side, price_ticks, qty_lots);
-    }
-
-    #[inline]
-    fn insert(&mut self, order_id: u64, order: Order) {
-        self.table.entry(order_id, || order);
-        self.side_lots[side_of(order.place) as usize] += order.lots;
-        self.watch.iter_mut().for_each(|watch| watch.join(order.place, order.placed_ns));
-    }
-
-    #[inline]
-    fn remove_at(&mut self, at: usize) -> Order {
-        let order = self.table.remove_at(at);
-        self.side_lots[side_of(order.place) as usize] -= order.lots;
-        self.watch.iter_mut().for_each(|watch| watch.leave(&order));
-        order
-    }
-
-    fn modify(&mut self, event: &OrderEvent, shift: &mut impl FnMut(Side, i64, i64)) {
-        let Some(at) = self.table.find(event.order_id) else {
-            self.faults.unknown += 1;
-            return self.enter(event, shift);
-        };
-        let order = *self.table.at_mut(at);
-        let keeps_place = order.place == place_of(event.side, event.price_ticks)
-            && (1..=order.lots).contains(&event.qty_lots);
-        let gone_lots = if keeps_place { order.lots - event.qty_lots } else { order.lots };
-        self.withdraw(at, gone_lots, OrderOp::Cancel, shift);
-        if !keeps_place {
-            self.enter(event, shift);
-        }
-    }
-
-    fn take(&mut self, event: &OrderEvent, shift: &mut impl FnMut(Side, i64, i64)) {
-        let Some(at) = self.table.find(event.order_id) else {
-            self.faults.unknown += 1;
-            return;
-        };
-        let left_lots = self.table.at_mut(at).lots;
-        self.faults.overdrawn += u64::from(event.qty_lots > left_lots);
-        let all = event.qty_lots == 0 || event.qty_lots > left_lots;
-        let gone_lots = if all { left_lots } else { event.qty_lots };
-        self.withdraw(at, gone_lots, event.op, shift);
-    }
-
-    /// Takes lots from an order; the order goes with the last one.
-    #[inline]
-    fn withdraw(
-        &mut self,
-        at: usize,
-        gone_lots: i64,
-        op: OrderOp,
-        shift: &mut impl FnMut(Side, i64, i64),
-    ) {
-        if gone_lots == 0 {
-            return;
-        }
-        let Order { place, lots, .. } = *self.table.at_mut(at);
-        let side = side_of(place);
-        if gone_lots == lots {
-            self.remove_at(at);
+    /// Takes one event and reports to `shift` at which place how many lots join (or leave) a level.
+    ///
+    /// What nearly all events do comes first, and reports at one place in the code, which is then inlined.
+    #[inline(always)]
+    fn apply(&mut self, event: &OrderEvent, shift: &mut impl FnMut(i64, i64)) {
+        // What happened decides first: whether an order is known follows from it, and is known late.
+        let (place, lots) = if event.op == OrderOp::Add {
+            if event.qty_lots == 0 || self.table.find(event.order_id).is_some() {
+                return self.apply_seldom(event, shift);
+            }
+            self.enter(event)
         } else {
-            self.table.at_mut(at).lots -= gone_lots;
-            self.side_lots[side as usize] -= gone_lots;
-        }
+            let found = self.table.find(event.order_id).filter(|_| event.op != OrderOp::Modify);
+            let Some(at) = found else { return self.apply_seldom(event, shift) };
+            self.take(at, event)
+        };
+        self.report(event.op, (place, lots), shift);
+    }
+
+    #[inline(always)]
+    fn report(&mut self, op: OrderOp, (place, lots): (i64, i64), shift: &mut impl FnMut(i64, i64)) {
         if let Some(watch) = &mut self.watch {
-            let flow = watch.flow_mut(side);
-            let (count, sum) = match op {
-                OrderOp::Fill => (&mut flow.fill_count, &mut flow.fill_lots),
-                _ => (&mut flow.cancel_count, &mut flow.cancel_lots),
-            };
-            *count += 1;
-            *sum += i128::from(gone_lots);
+            watch.tell(op, place, lots);
         }
-        shift(side, place.abs(), -gone_lots);
+        shift(place, lots);
+    }
+
+    /// Modifications, contradictions, and orders of nothing.
+    #[inline(never)]
+    fn apply_seldom(&mut self, event: &OrderEvent, shift: &mut impl FnMut(i64, i64)) {
+        match (event.op, self.table.find(event.order_id)) {
+            (OrderOp::Modify, Some(at)) => {
+                let (lots, keeps_place) = (self.table.at_mut(at).lots, self.keeps_place(at, event));
+                let gone_lots = if keeps_place { lots - event.qty_lots } else { lots };
+                if gone_lots > 0 {
+                    let place = self.reduce(at, gone_lots);
+                    self.report(OrderOp::Cancel, (place, -gone_lots), shift);
+                }
+                if keeps_place {
+                    return;
+                }
+            }
+            (OrderOp::Add, Some(at)) => {
+                self.faults.known += 1;
+                let (place, lots) = self.remove(at);
+                shift(place, -lots);
+            }
+            (OrderOp::Add, None) => {}
+            (_, None) => self.faults.unknown += 1,
+            (OrderOp::Cancel | OrderOp::Fill, Some(_)) => unreachable!("Invariant: was taken"),
+        }
+        if event.states_order() && event.qty_lots > 0 {
+            let entered = self.enter(event);
+            self.report(OrderOp::Add, entered, shift);
+        }
+    }
+
+    /// A new order; place and lots.
+    #[inline(always)]
+    fn enter(&mut self, event: &OrderEvent) -> (i64, i64) {
+        let OrderEvent { order_id, price_ticks, qty_lots: lots, side, .. } = *event;
+        let place = place_of(side, price_ticks);
+        self.insert(order_id, Order { place, lots, placed_ns: self.now_ns });
+        (place, lots)
+    }
+
+    #[inline(always)]
+    fn insert(&mut self, order_id: u64, order: Order) {
+        self.table.insert(order_id, order);
+        self.side_lots[side_of(order.place) as usize] += order.lots;
+        if let Some(watch) = &mut self.watch {
+            watch.join(&order);
+        }
+    }
+
+    /// Takes lots from an order, which goes with the last one; its place.
+    #[inline(always)]
+    fn reduce(&mut self, at: At, gone_lots: i64) -> i64 {
+        let order = self.table.at_mut(at);
+        order.lots -= gone_lots;
+        let order = *order;
+        self.table.settle(at);
+        self.side_lots[side_of(order.place) as usize] -= gone_lots;
+        if let Some(watch) = &mut self.watch {
+            watch.leave(&order);
+        }
+        order.place
+    }
+
+    /// Takes an order away; its place and its lots.
+    fn remove(&mut self, at: At) -> (i64, i64) {
+        let lots = self.table.at_mut(at).lots;
+        (self.reduce(at, lots), lots)
+    }
+
+    fn keeps_place(&mut self, at: At, event: &OrderEvent) -> bool {
+        let order = self.table.at_mut(at);
+        order.place == place_of(event.side, event.price_ticks)
+            && (1..=order.lots).contains(&event.qty_lots)
+    }
+
+    /// Lots leave an order; its place, and how many join it.
+    #[inline(always)]
+    fn take(&mut self, at: At, event: &OrderEvent) -> (i64, i64) {
+        let left_lots = self.table.at_mut(at).lots;
+        if event.qty_lots > left_lots {
+            self.faults.overdrawn += 1;
+        }
+        // 0 lots stand for all, and so is the largest number below.
+        let all = event.qty_lots.cast_unsigned().wrapping_sub(1) >= left_lots.cast_unsigned();
+        let gone_lots = if all { left_lots } else { event.qty_lots };
+        (self.reduce(at, gone_lots), -gone_lots)
     }
 
     /// Appends the orders by id, and what happened to them.
@@ -330,7 +364,7 @@ impl Orders {
             out.i64(order.placed_ns);
         }
         if let Some(watch) = &self.watch {
-            watch.flows.iter().for_each(|flow| save_flow(flow, out));
+            watch.flows.iter().for_each(|flows| save_flow(&flow_of(flows), out));
             out.u64(watch.is_settled.into());
         }
     }
@@ -339,7 +373,7 @@ impl Orders {
     pub(crate) fn load(
         &mut self,
         from: &mut StateReader<'_>,
-        shift: &mut impl FnMut(Side, i64, i64),
+        shift: &mut impl FnMut(i64, i64),
     ) -> Result<(), StateError> {
         self.clear();
         self.is_active = from.bool("orders.is_active")?;
@@ -360,11 +394,11 @@ impl Orders {
                 return Err(from.invalid("order", &format!("{id}: {lots} lots at {place}")));
             }
             self.insert(id, Order { place, lots, placed_ns });
-            shift(side_of(place), place.abs(), lots);
+            shift(place, lots);
         }
         if let Some(watch) = &mut self.watch {
-            for flow in &mut watch.flows {
-                *flow = load_flow(from)?;
+            for flows in &mut watch.flows {
+                *flows = load_flows(from)?;
             }
             watch.is_settled = from.bool("orders.is_settled")?;
         }
@@ -383,13 +417,24 @@ fn save_flow(flow: &OrderFlow, out: &mut StateWriter) {
     }
 }
 
-fn load_flow(from: &mut StateReader<'_>) -> Result<OrderFlow, StateError> {
-    Ok(OrderFlow {
-        add_count: from.u64()?,
-        add_lots: from.i128()?,
-        cancel_count: from.u64()?,
-        cancel_lots: from.i128()?,
-        fill_count: from.u64()?,
-        fill_lots: from.i128()?,
-    })
+fn load_flows(from: &mut StateReader<'_>) -> Result<[Flow; 4], StateError> {
+    let mut flows = [Flow::default(); 4];
+    for (op, sign) in [(OrderOp::Add, 1), (OrderOp::Cancel, -1), (OrderOp::Fill, -1)] {
+        let (count, lots) = (from.u64()?, from.i128()?);
+        flows[op as usize] = Flow { count, lots: lots.wrapping_mul(sign) };
+    }
+    Ok(flows)
+}
+
+fn flow_of(flows: &[Flow; 4]) -> OrderFlow {
+    let of = |op: OrderOp| flows[op as usize];
+    let (add, cancel, fill) = (of(OrderOp::Add), of(OrderOp::Cancel), of(OrderOp::Fill));
+    OrderFlow {
+        add_count: add.count,
+        add_lots: add.lots,
+        cancel_count: cancel.count,
+        cancel_lots: cancel.lots.wrapping_neg(),
+        fill_count: fill.count,
+        fill_lots: fill.lots.wrapping_neg(),
+    }
 }

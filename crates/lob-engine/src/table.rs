@@ -1,30 +1,73 @@
-//! A flat open-addressing table by 64-bit keys: order ids, and prices of levels.
+//! A table by 64-bit keys: order ids, and prices of levels.
 //!
-//! Probing is linear and removal moves later entries up, so that nothing is ever marked as deleted and
-//! the table never has to be cleaned. The hash is one multiplication without a seed: what is where
-//! depends on the operations alone, and nothing that leaves the book depends on what is where.
+//! Records lie side by side and never move; those whose keys hash alike are linked, from a head of four bytes. There
+//! are at least four heads for each record, so that nearly every link is one record long. Keys that were chosen to
+//! meet make a link full, and further ones go to a tree: no keys make an operation slow. The hash is one
+//! multiplication without a seed: what is where depends on the operations alone, and nothing that leaves the book
+//! depends on what is where.
+
+use core::hint::black_box;
+use std::collections::BTreeMap;
 
 /// Fibonacci hashing: consecutive ids, which feeds hand out, spread evenly.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-const FIRST_CELLS: usize = 64;
+const FIRST_HEADS: usize = 256;
+/// Heads for each record, at least; right after they were doubled twice as many.
+const HEADS_EACH: usize = 4;
+/// Records that a link may have. Among a million random keys no link comes near it.
+const MAX_LINKED: usize = 16;
+/// No record.
+const NONE: u32 = u32::MAX;
 
-/// A value that can say that its cell is empty; the default value does.
+/// Entries that a table may hold.
+pub(crate) const MAX_ENTRIES: usize = 1 << 20;
+
+/// A value that can say that there is none; the default value does.
 pub(crate) trait Cell: Copy + Default {
     /// Whether nothing is stored.
     fn is_vacant(&self) -> bool;
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Record<V> {
+    key: u64,
+    value: V,
+    /// The record that follows in its link, or among the vacant.
+    next: u32,
+}
+
+/// Where an entry is, until it is removed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At {
+    home: usize,
+    record: u32,
+}
+
 /// The table; grows by doubling and never shrinks.
 #[derive(Debug, Clone)]
 pub(crate) struct Table<V> {
-    /// A power of two, or none before the first entry; at most three quarters are taken.
-    cells: Vec<(u64, V)>,
+    /// The first record of each link; a power of two, or none before the first entry.
+    heads: Vec<u32>,
+    /// 64 less the bits that number the heads.
+    shift: u32,
+    records: Vec<Record<V>>,
+    /// The vacant record that is taken next.
+    vacant: u32,
     len: usize,
+    /// Keys in no link, and their records; empty but for chosen keys.
+    far: BTreeMap<u64, u32>,
 }
 
 impl<V: Cell> Table<V> {
     pub(crate) const fn new() -> Self {
-        Self { cells: Vec::new(), len: 0 }
+        Self {
+            heads: Vec::new(),
+            shift: 63,
+            records: Vec::new(),
+            vacant: NONE,
+            len: 0,
+            far: BTreeMap::new(),
+        }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -32,101 +75,152 @@ impl<V: Cell> Table<V> {
     }
 
     #[inline]
-    fn home(&self, key: u64) -> usize {
-        let bits = self.cells.len().trailing_zeros();
-        (key.wrapping_mul(MULTIPLIER) >> (64 - bits)) as usize
+    const fn home(&self, key: u64) -> usize {
+        (key.wrapping_mul(MULTIPLIER) >> self.shift) as usize
     }
 
-    /// The cell of a key, or the vacant one where it would be; the table has cells.
-    #[inline]
-    fn probe(&self, key: u64) -> usize {
-        let mask = self.cells.len() - 1;
-        let mut at = self.home(key);
-        while self.cells[at].0 != key && !self.cells[at].1.is_vacant() {
-            at = (at + 1) & mask;
+    /// Where a key is.
+    #[inline(always)]
+    pub(crate) fn find(&self, key: u64) -> Option<At> {
+        let home = self.home(key);
+        let mut record = *self.heads.get(home)?;
+        while let Some(Record { key: linked, next, .. }) = self.records.get(record as usize) {
+            if *linked == key {
+                return Some(At { home, record });
+            }
+            record = *next;
         }
-        at
+        if self.far.is_empty() { None } else { self.find_far(key) }
     }
 
-    /// Where the value of a key is, until the table is changed.
-    #[inline]
-    pub(crate) fn find(&self, key: u64) -> Option<usize> {
-        if self.cells.is_empty() {
-            return None;
-        }
-        let at = self.probe(key);
-        // A vacant cell may still have the key of an entry that left it.
-        (!self.cells[at].1.is_vacant()).then_some(at)
+    #[cold]
+    fn find_far(&self, key: u64) -> Option<At> {
+        self.far.get(&key).map(|record| At { home: self.home(key), record: *record })
     }
 
-    /// The value in a cell that [`Table::find`] gave. It must not be made vacant: remove it.
+    /// Reads what look-ups of these keys will read: waits for memory, one after the other in look-ups, then overlap.
+    #[inline(always)]
+    pub(crate) fn touch(&self, keys: impl Iterator<Item = u64>) {
+        let Some(last) = self.records.len().checked_sub(1) else { return };
+        // Without a branch on whether there is a record, which says as much as what happened to the order; the
+        // highest numbers are read as lower ones.
+        let mask = u32::MAX.checked_shr((last as u32).leading_zeros() + 1).unwrap_or(0);
+        let read = keys.fold(0, |read, key| {
+            let record = black_box(self.heads[self.home(key)] & mask);
+            read ^ self.records[record as usize].key
+        });
+        black_box(read);
+    }
+
+    /// The value of an entry; [`Table::settle`] when it was made vacant.
     #[inline]
-    pub(crate) fn at_mut(&mut self, at: usize) -> &mut V {
-        &mut self.cells[at].1
+    pub(crate) fn at_mut(&mut self, at: At) -> &mut V {
+        &mut self.records[at.record as usize].value
     }
 
     #[inline]
     pub(crate) fn get(&self, key: u64) -> Option<&V> {
-        self.find(key).map(|at| &self.cells[at].1)
+        self.find(key).map(|at| &self.records[at.record as usize].value)
     }
 
-    /// The value of a key; one that `make` gives is stored when there is none.
-    #[inline]
-    pub(crate) fn entry(&mut self, key: u64, make: impl FnOnce() -> V) -> &mut V {
-        if (self.len + 1) * 4 > self.cells.len() * 3 {
-            self.grow();
+    /// Stores the value of a key that the table does not have.
+    #[inline(always)]
+    pub(crate) fn insert(&mut self, key: u64, value: V) {
+        // Room comes first, so that the value stays in registers.
+        if self.vacant == NONE {
+            self.make_room();
         }
-        let at = self.probe(key);
-        if self.cells[at].1.is_vacant() {
-            self.cells[at] = (key, make());
-            self.len += 1;
+        let (at, home) = (self.vacant, self.home(key));
+        let record = &mut self.records[at as usize];
+        self.vacant = record.next;
+        *record = Record { key, value, next: NONE };
+        self.len += 1;
+        if self.heads[home] == NONE {
+            self.heads[home] = at;
+        } else {
+            self.link(home, at);
         }
-        &mut self.cells[at].1
     }
 
+    /// Makes a record the first of its link, or leaves it to the tree.
+    #[inline(never)]
+    fn link(&mut self, home: usize, at: u32) {
+        let first = self.heads[home];
+        let (mut linked, mut last) = (0, first);
+        while let Some(record) = self.records.get(last as usize) {
+            (linked, last) = (linked + 1, record.next);
+        }
+        let record = &mut self.records[at as usize];
+        if linked == MAX_LINKED {
+            self.far.insert(record.key, at);
+            return;
+        }
+        (self.heads[home], record.next) = (at, first);
+    }
+
+    /// Adds a vacant record, and heads for it.
     #[cold]
-    fn grow(&mut self) {
-        let cells = (self.cells.len() * 2).max(FIRST_CELLS);
-        let old = core::mem::replace(&mut self.cells, vec![(0, V::default()); cells]);
-        self.len = 0;
-        for (key, value) in old {
-            if !value.is_vacant() {
-                self.entry(key, || value);
-            }
+    fn make_room(&mut self) {
+        assert!(self.records.len() < MAX_ENTRIES, "the owner of the table limits its entries");
+        self.vacant = self.records.len() as u32;
+        self.records.push(Record { key: 0, value: V::default(), next: NONE });
+        if self.records.len() * HEADS_EACH <= self.heads.len() {
+            return;
+        }
+        let heads = (self.heads.len() * 2).max(FIRST_HEADS);
+        self.heads = vec![NONE; heads];
+        self.shift = 64 - heads.trailing_zeros();
+        self.far.clear();
+        for at in 0..self.vacant {
+            self.link(self.home(self.records[at as usize].key), at);
         }
     }
 
-    /// Removes the entry in a cell that [`Table::find`] gave.
-    #[inline]
-    pub(crate) fn remove_at(&mut self, at: usize) -> V {
-        let mask = self.cells.len() - 1;
-        let removed = core::mem::take(&mut self.cells[at].1);
-        self.len -= 1;
-        let (mut hole, mut next) = (at, (at + 1) & mask);
-        while !self.cells[next].1.is_vacant() {
-            let home = self.home(self.cells[next].0);
-            // An entry may move up as long as it does not pass its home.
-            if (next.wrapping_sub(home) & mask) >= (next.wrapping_sub(hole) & mask) {
-                self.cells[hole] = self.cells[next];
-                self.cells[next].1 = V::default();
-                hole = next;
-            }
-            next = (next + 1) & mask;
+    /// Removes an entry if its value was made vacant, with hardly a branch on whether it was: an order that loses
+    /// lots loses all of them or not.
+    #[inline(always)]
+    pub(crate) fn settle(&mut self, At { home, record: at }: At) {
+        let record = &mut self.records[at as usize];
+        let (is_vacant, next) = (record.value.is_vacant(), record.next);
+        record.next = if is_vacant { self.vacant } else { next };
+        self.vacant = if is_vacant { at } else { self.vacant };
+        self.len -= usize::from(is_vacant);
+        let head = &mut self.heads[home];
+        if *head == at {
+            *head = if is_vacant { next } else { at };
+        } else if is_vacant {
+            self.unlink(home, at, next);
         }
-        removed
+    }
+
+    /// Removes a record that is not the first of its link.
+    #[inline(never)]
+    fn unlink(&mut self, home: usize, at: u32, next: u32) {
+        let mut before = self.heads[home];
+        while let Some(record) = self.records.get_mut(before as usize) {
+            if record.next == at {
+                record.next = next;
+                return;
+            }
+            before = record.next;
+        }
+        self.far.remove(&self.records[at as usize].key);
     }
 
     /// Every entry, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &V)> {
-        self.cells.iter().filter(|(_, value)| !value.is_vacant()).map(|(key, value)| (*key, value))
+        let taken = self.records.iter().filter(|record| !record.value.is_vacant());
+        taken.map(|record| (record.key, &record.value))
     }
 
     /// Removes every entry and keeps the memory.
     pub(crate) fn clear(&mut self) {
         if self.len > 0 {
-            self.cells.fill((0, V::default()));
-            self.len = 0;
+            self.heads.fill(NONE);
+            self.far.clear();
         }
+        self.records.clear();
+        (self.vacant, self.len) = (NONE, 0);
     }
 }
 
@@ -144,17 +238,54 @@ mod tests {
         }
     }
 
+    /// The key with this hash: small ones all meet at the first head.
+    fn key_of(hash: u64) -> u64 {
+        let newton = |x: u64| x.wrapping_mul(2_u64.wrapping_sub(MULTIPLIER.wrapping_mul(x)));
+        hash.wrapping_mul((0..5).fold(MULTIPLIER, |x, _| newton(x)))
+    }
+
     /// Keys that collide, neighbours, and any others.
     fn key() -> impl Strategy<Value = u64> {
-        let newton = |x: u64| x.wrapping_mul(2_u64.wrapping_sub(MULTIPLIER.wrapping_mul(x)));
-        let inverse = (0..5).fold(MULTIPLIER, |x, _| newton(x));
         prop_oneof![
             4 => 0..200_u64,
-            // Multiples of the inverse modulo 2^64 all hash to the first cell.
-            2 => (0..60_u64).prop_map(move |n| n.wrapping_mul(inverse)),
+            2 => (0..60_u64).prop_map(key_of),
             1 => any::<u64>(),
             1 => Just(u64::MAX),
         ]
+    }
+
+    /// Records of the longest link.
+    fn longest_link(table: &Table<u32>) -> usize {
+        let next = |at: &u32| table.records.get(*at as usize).map(|record| record.next);
+        let length = |head: &u32| std::iter::successors(Some(*head), next).count() - 1;
+        table.heads.iter().map(length).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn keys_that_were_chosen_to_meet_make_no_link_longer_and_no_row_of_heads_wider() {
+        const KEYS: u32 = 20_000;
+        let mut table = Table::new();
+        for n in 1..=KEYS {
+            table.insert(key_of(n.into()), n);
+        }
+        assert_eq!(
+            (longest_link(&table), table.far.len()),
+            (MAX_LINKED, KEYS as usize - MAX_LINKED)
+        );
+        assert!(table.heads.len() <= 2 * HEADS_EACH * KEYS as usize);
+        for n in 1..=KEYS {
+            let at = table.find(key_of(n.into())).expect("it was inserted");
+            assert_eq!(core::mem::take(table.at_mut(at)), n);
+            table.settle(at);
+        }
+        assert_eq!((table.len(), table.far.len(), longest_link(&table)), (0, 0, 0));
+    }
+
+    #[test]
+    fn ids_that_follow_each_other_hardly_meet() {
+        let mut table = Table::new();
+        (1..=100_000_u32).for_each(|n| table.insert(u64::from(n) << 20, n));
+        assert!(longest_link(&table) <= 2 && table.far.is_empty());
     }
 
     proptest! {
@@ -163,14 +294,17 @@ mod tests {
             let (mut table, mut map) = (Table::new(), BTreeMap::new());
             for (key, value) in steps {
                 match (table.find(key), value) {
-                    (Some(at), 0) => prop_assert_eq!(Some(table.remove_at(at)), map.remove(&key)),
+                    (Some(at), 0) => {
+                        prop_assert_eq!(Some(core::mem::take(table.at_mut(at))), map.remove(&key));
+                        table.settle(at);
+                    }
                     (None, 0) => prop_assert_eq!(map.get(&key), None),
                     (Some(at), _) => {
                         *table.at_mut(at) = value;
                         prop_assert!(map.insert(key, value).is_some());
                     }
                     (None, _) => {
-                        prop_assert_eq!(*table.entry(key, || value), value);
+                        table.insert(key, value);
                         prop_assert_eq!(map.insert(key, value), None);
                     }
                 }

@@ -262,6 +262,12 @@ fn difference(packets: &[Packet], changes: bool, defect: Option<Defect>) -> Opti
             if book.levels(side) != want || book.top(side) != &want[..want.len().min(4)] {
                 return at("levels");
             }
+            // Whole blocks of sixteen neighbouring prices, whose sums are kept.
+            let within = want.iter().filter(|level| (80..=112).contains(&level.price_ticks));
+            let sum_lots: i64 = within.map(|level| level.qty_lots).sum();
+            if book.qty_between_lots(side, 80, 112) != i128::from(sum_lots) {
+                return at("sum");
+            }
             if book.order_flow(side) != is_of_orders.then_some(naive.flows[side as usize]) {
                 return at("flow");
             }
