@@ -100,4 +100,4 @@ $(VENV)/.dev: $(VENV)/.packages $(SOURCES)
 	cd python && VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --features trees && rm -f ../$(VENV)/.release && touch ../$@
 
 $(VENV)/.release: $(VENV)/.packages $(SOURCES)
-	cd python && VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --release --features trees && rm -f ../$(VENV)/.dev && touch ../$@
+	cd python && VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --release && rm -f ../$(VENV)/.dev && touch ../$@
