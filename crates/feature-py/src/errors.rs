@@ -216,6 +216,7 @@ fn classify_input(error: &InputError) -> (Class, Details) {
         InputError::Io { path, source, .. } => system(INPUT, path, source),
         InputError::Truncated { .. }
         | InputError::Corrupt { .. }
+        | InputError::Place { .. }
         | InputError::Unsupported { .. } => plain(DECODE),
         InputError::Empty { path } | InputError::UnknownFormat { path, .. } => at(DECODE, path),
         InputError::Malformed { fault } if fault.symbol.is_empty() => plain(DECODE),
