@@ -131,8 +131,8 @@ class FeatureEngine:
         symbol
             Symbol of the packet.
         kind
-            `"delta"`, `"snapshot"`, `"reset"`, `"heartbeat"` or `"rejected"`; the last three have no
-            content.
+            `"delta"`, `"snapshot"`, `"reset"`, `"heartbeat"`, `"rejected"` or `"rejected_trade"`; the
+            last four have no content.
         ts_event, ts_recv
             Event and arrival time, UTC ns; 0 when unknown.
         seq, first_seq, prev_seq
